@@ -1,0 +1,84 @@
+/**
+ * Runs the test files: `npm test` those named *.test.ts, `npm run test:live` those named *.live.ts.
+ *
+ *   npm test                       every fast test
+ *   npm test -- zfs                those whose path contains "zfs"
+ *   npm run test:live -- debian    the same for the live tests
+ *
+ * Each file is a process of its own, so that one cannot leave state behind for the next, and its
+ * output is shown when it fails. uvu's own runner is not used for two reasons: a suite without
+ * `.run()` passes there in silence, here a file that ran no test fails; and the closing line is the
+ * sum over all files. Fast files run two at a time, live ones one after the other.
+ */
+import { spawn } from 'node:child_process'
+import { availableParallelism } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { globby } from 'globby'
+
+type Result = { file: string; passed: number; failed: number; seconds: number }
+
+/** A file that takes longer hangs: it is ended, and counts as failed. */
+const LIMIT_MS = { fast: 60_000, live: 30 * 60_000 }
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const launcher = fileURLToPath(new URL('../lib/cli/launcher.js', import.meta.url))
+const words = process.argv.slice(2)
+const live = words[0] === 'live'
+const wanted = live ? words.slice(1) : words
+
+const files = (await globby(`test/**/*.${live ? 'live' : 'test'}.ts`, { cwd: root }))
+  .sort()
+  .filter((file) => wanted.length === 0 || wanted.some((word) => file.includes(word)))
+
+/** One file in its own process; uvu's closing lines (`Total:`, `Passed:`) say what ran. */
+function runFile(file: string): Promise<Result> {
+  const started = Date.now()
+  return new Promise((done) => {
+    const child = spawn(process.execPath, [launcher, file], {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, FORCE_COLOR: '0' },
+    })
+    const limit = setTimeout(() => child.kill('SIGKILL'), live ? LIMIT_MS.live : LIMIT_MS.fast)
+    let output = ''
+    const keep = (data: Buffer) => {
+      output += data
+      if (live) process.stderr.write(data) // a live test takes minutes: show its steps
+    }
+    child.stdout.on('data', keep)
+    child.stderr.on('data', keep)
+    child.on('close', (status) => {
+      clearTimeout(limit)
+      const count = (word: string) =>
+        Number(new RegExp(`^  ${word}: +(\\d+)`, 'm').exec(output)?.[1])
+      const total = count('Total') || 0
+      const passed = count('Passed') || 0
+      const skipped = count('Skipped') || 0
+      let failed = total - passed
+      let complaint = ''
+      if (total === 0) complaint = 'ran no test: is .run() missing?'
+      else if (skipped > 0 && process.env['CI']) complaint = `skipped ${skipped} in CI`
+      else if (status !== 0 && failed === 0) complaint = `ended with status ${status}`
+      if (complaint) failed += 1
+      const seconds = (Date.now() - started) / 1000
+      if (failed > 0 && !live) process.stderr.write(output)
+      console.log(
+        `${failed > 0 ? 'FAIL' : 'ok  '} ${file}  ${passed}/${total}  ${seconds.toFixed(1)} s` +
+          (complaint && `  ${complaint}`),
+      )
+      done({ file, passed, failed, seconds })
+    })
+  })
+}
+
+const queue = [...files]
+const results: Result[] = []
+async function worker() {
+  for (let file = queue.shift(); file; file = queue.shift()) results.push(await runFile(file))
+}
+await Promise.all(Array.from({ length: live ? 1 : availableParallelism() }, worker))
+
+const sum = (key: 'passed' | 'failed') => results.reduce((total, result) => total + result[key], 0)
+if (files.length === 0) console.log(`No test file matches ${wanted.join(' ')}`)
+console.log(`${sum('passed')} passed, ${sum('failed')} failed`)
+process.exitCode = sum('failed') > 0 || files.length === 0 ? 1 : 0
