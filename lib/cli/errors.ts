@@ -1,0 +1,81 @@
+/**
+ * Errors that an operator can act on.
+ *
+ * Each carries the exit status of DESIGN.md and, where there is one, a hint: what to do next.
+ * `main()` prints them as one line (two with a hint) and no stack; any other error is a bug of
+ * ours and prints its stack. Messages start with a capital letter, name the action, quote the
+ * value, and end with the state that was found: `Cannot read "a.iso": no such file`.
+ */
+
+export type ErrorOptions = { hint?: string | undefined; cause?: unknown }
+
+/** The build, or the operation asked for, failed: exit status 1. */
+export class BuildError extends Error {
+  override name = 'BuildError'
+  readonly hint: string | undefined
+  readonly exitStatus: number = 1
+
+  constructor(message: string, options: ErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.hint = options.hint
+  }
+}
+
+/** The command line is wrong: exit status 2, before anything was touched. */
+export class UsageError extends BuildError {
+  override name = 'UsageError'
+  override readonly exitStatus = 2
+}
+
+/** This machine lacks something that the work needs: exit status 3. */
+export class HostError extends BuildError {
+  override name = 'HostError'
+  override readonly exitStatus = 3
+}
+
+/** The operator asked us to stop (SIGINT, SIGTERM, SIGHUP): exit status 130. */
+export class Interrupted extends BuildError {
+  override name = 'Interrupted'
+  override readonly exitStatus = 130
+}
+
+/** The code of a system error (`ENOENT`, `ENOSPC`, ...), or undefined. */
+export function errorCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string'
+    ? error.code
+    : undefined
+}
+
+const REASONS: Record<string, string> = {
+  ENOENT: 'no such file or directory',
+  EACCES: 'permission denied',
+  EPERM: 'operation not permitted',
+  EISDIR: 'it is a directory',
+  ENOTDIR: 'a part of the path is not a directory',
+  EEXIST: 'it exists already',
+  ENOSPC: 'no space left on the device',
+  EDQUOT: 'disk quota exceeded',
+  EROFS: 'the file system is read-only',
+  EMFILE: 'too many open files',
+  ENAMETOOLONG: 'the name is too long',
+  EFBIG: 'the file would be larger than allowed',
+  EIO: 'input/output error',
+}
+
+const HINTS: Record<string, string> = {
+  ENOSPC: 'Free some space there, or choose another directory (--output, TMPDIR)',
+  EDQUOT: 'Free some space there, or choose another directory (--output, TMPDIR)',
+  EACCES: 'Check the permissions, or choose another path',
+  EROFS: 'Choose another directory',
+}
+
+/**
+ * A system error as an operator's error: `Cannot <action>: <reason>`. Errors that are ours already,
+ * and errors without a known code, come back unchanged.
+ */
+export function explain(action: string, error: unknown): unknown {
+  const code = errorCode(error)
+  const reason = code && REASONS[code]
+  if (error instanceof BuildError || !reason) return error
+  return new BuildError(`Cannot ${action}: ${reason}`, { hint: HINTS[code], cause: error })
+}

@@ -1,0 +1,109 @@
+/**
+ * The frame of every command: options, scope, signals, the closing line and the exit status.
+ *
+ * The body gets the parsed options; what it returns is printed by it, on standard output. Errors
+ * that an operator can act on print as one line (two with a hint), others with their stack. Only
+ * this file decides the exit status.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { BuildError, Interrupted } from './errors.ts'
+import { say, setLive } from './log.ts'
+import { type Command, type Options, type OptionTable, parseArguments, usage } from './options.ts'
+import { stopAll } from './run.ts'
+import { Scope } from './scope.ts'
+import { interrupt, session, stopSignal } from './session.ts'
+
+export type Body<T extends OptionTable> = (context: {
+  options: Options<T>
+  words: string[]
+  scope: Scope
+}) => Promise<void>
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
+/** Run a command and set the exit status of this process. */
+export async function main<T extends OptionTable>(command: Command<T>, body: Body<T>) {
+  const scope = new Scope()
+  process.exitCode = 1 // until the end is reached: Node ends by itself when nothing is awaited
+  for (const signal of SIGNALS) process.on(signal, () => onSignal(signal))
+  // A bug of ours, in a callback that nobody awaits: what was made is unmade all the same.
+  process.once('uncaughtException', interrupt)
+  // The reader of our output may go away (`| head`): that is no reason for a stack trace.
+  process.stdout.on('error', () => process.exit(1))
+  process.stderr.on('error', () => {})
+  let failure: unknown
+  try {
+    const { options, words } = parseArguments(command, process.argv.slice(2))
+    const wanted = options as Record<string, unknown>
+    if (wanted['help']) {
+      process.stdout.write(usage(command))
+      process.exitCode = 0
+      return
+    }
+    session.verbose =
+      wanted['verbose'] === true || /^(1|true|yes)$/.test(process.env['TRACE'] ?? '')
+    session.dryRun = wanted['dry-run'] === true
+    session.keep = wanted['keep'] === true
+    await interruptible(body({ options, words, scope }))
+  } catch (error) {
+    failure = stopSignal().aborted ? stopSignal().reason : error
+  }
+  setLive(undefined)
+  if (failure) await stopAll()
+  await scope.close(failure !== undefined)
+  if (failure) {
+    report(failure)
+    process.exit(exitStatus(failure)) // a body that did not let go may hold timers and sockets
+  }
+  process.exitCode = 0
+}
+
+/** How long a body may take to let go after an interruption, in milliseconds. */
+const LET_GO_MS = 5000
+
+/** The body's outcome, or the interruption: once nothing runs any more and the body has let go. */
+async function interruptible(work: Promise<void>): Promise<void> {
+  const stop = stopSignal()
+  const stopped = new Promise<never>((_, reject) => {
+    stop.addEventListener('abort', () => reject(stop.reason))
+  })
+  try {
+    await Promise.race([work, stopped])
+  } finally {
+    // The undos must not race with a body that still writes.
+    if (stop.aborted) {
+      await stopAll()
+      const limit = new AbortController()
+      const tooLong = delay(LET_GO_MS, undefined, { signal: limit.signal })
+      await Promise.race([work, tooLong]).catch(() => {})
+      tooLong.catch(() => {})
+      limit.abort()
+    }
+  }
+}
+
+let signals = 0
+
+function onSignal(signal: NodeJS.Signals) {
+  signals += 1
+  if (signals === 1) {
+    say(`${signal}: stopping and cleaning up`)
+    interrupt(new Interrupted(`Interrupted by ${signal}`))
+  } else if (signals === 2) say('Still cleaning up; once more leaves things as they are')
+  else process.exit(130)
+}
+
+function report(error: unknown) {
+  if (error instanceof BuildError) {
+    say(`Error: ${error.message}`)
+    if (error.hint) say(`  ${error.hint}`)
+    if (session.verbose && error.cause instanceof Error) say(`# ${error.cause.stack}`)
+  } else {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    say(`Error: this is a bug in hybrid-images, please report it\n${text}`)
+  }
+}
+
+function exitStatus(error: unknown): number {
+  return error instanceof BuildError ? error.exitStatus : 1
+}

@@ -1,0 +1,185 @@
+/**
+ * Options as one table: a row is the parser, the help text and the README's line at once.
+ *
+ * Long options only; `--name value` and `--name=value`. A row without `arg` is a switch; one whose
+ * default is true is offered as `--no-<name>`. What is unknown, given twice, or without its value
+ * is a usage error, found before anything is touched. Words stay strings: 10.10 is not 10.1.
+ */
+import minimist from 'minimist'
+import { UsageError } from './errors.ts'
+
+export type OptionRow = {
+  help: string
+  /** Name of the value in the usage text; absent for a switch. */
+  arg?: string
+  default?: string | boolean
+  choices?: readonly string[]
+  /** Turns the text into a value; throws UsageError with what is wrong with it. */
+  parse?: (text: string) => unknown
+  /** Environment variables that give the value when the option does not, first one wins. */
+  env?: readonly string[]
+}
+
+export type OptionTable = Record<string, OptionRow>
+
+type Given<R extends OptionRow> = R extends { parse: (text: string) => infer V }
+  ? V
+  : R extends { choices: readonly (infer C)[] }
+    ? C
+    : string
+type Value<R extends OptionRow> = R extends { arg: string }
+  ? R extends { default: string }
+    ? Given<R>
+    : Given<R> | undefined
+  : boolean
+
+/** What parseArguments returns for a table. */
+export type Options<T extends OptionTable> = { [K in keyof T]: Value<T[K]> }
+
+export type Command<T extends OptionTable> = {
+  name: string
+  summary: string
+  /** Positional words by name, all required: `['RELEASE']`. */
+  words: readonly string[]
+  /** Said below the summary: what the words may be. */
+  details?: readonly string[]
+  options: T
+  examples: readonly string[]
+}
+
+/** Options that every command has. */
+export const commonOptions = {
+  verbose: { help: 'print each command, ready to paste, and its output (also TRACE=1)' },
+  help: { help: 'print this text' },
+} as const satisfies OptionTable
+
+function flag(name: string, row: OptionRow): string {
+  if (row.arg) return `--${name} ${row.arg}`
+  return row.default === true ? `--no-${name}` : `--${name}`
+}
+
+/** One option as `[flag, help]`, with its choices, default and environment variables. */
+export function describeOption(name: string, row: OptionRow): [string, string] {
+  const notes = [
+    row.choices && row.choices.join(' | '),
+    typeof row.default === 'string' && row.default !== '' && `default ${row.default}`,
+    row.env && `or $${row.env.join(', $')}`,
+  ].filter(Boolean)
+  return [flag(name, row), row.help + (notes.length ? ` (${notes.join('; ')})` : '')]
+}
+
+/** The usage text of a command. */
+export function usage(command: Command<OptionTable>): string {
+  const rows = Object.entries(command.options).map(([name, row]) => describeOption(name, row))
+  const width = Math.max(...rows.map(([flags]) => flags.length))
+  return [
+    `Usage: ${[command.name, ...command.words, '[options]'].join(' ')}`,
+    '',
+    command.summary,
+    ...(command.details ?? []),
+    '',
+    'Options:',
+    ...rows.map(([flags, help]) => `  ${flags.padEnd(width)}  ${help}`),
+    '',
+    'Examples:',
+    ...command.examples.map((example) => `  ${example}`),
+    '',
+    'Exit status: 0 done, 1 failed, 2 bad usage, 3 host not ready, 130 interrupted',
+    '',
+  ].join('\n')
+}
+
+/** Number of single-character edits between two words, to guess what was meant. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const change = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1)
+      next.push(Math.min(row[j]! + 1, next[j - 1]! + 1, change))
+    }
+    row = next
+  }
+  return row[b.length]!
+}
+
+function unknownOption(text: string, table: OptionTable): UsageError {
+  const given = text.split('=')[0]!
+  const known = Object.entries(table).map(([name, row]) => flag(name, row).split(' ')[0]!)
+  const nearest = known.sort((a, b) => distance(given, a) - distance(given, b))[0]
+  const close = nearest && distance(given, nearest) <= 3
+  return new UsageError(`Unknown option ${given}`, {
+    hint: close ? `Did you mean ${nearest}? --help lists all` : '--help lists the options',
+  })
+}
+
+/**
+ * Read a command line.
+ *
+ * @throws {UsageError} for an unknown option, a missing, doubled or wrong value, and a wrong number
+ *   of words (not when --help is given)
+ */
+export function parseArguments<T extends OptionTable>(
+  command: Command<T>,
+  argv: readonly string[],
+  env: NodeJS.ProcessEnv = process.env,
+): { options: Options<T>; words: string[] } {
+  const table: OptionTable = command.options
+  const entries = Object.entries(table)
+  const found = minimist([...argv], {
+    string: ['_', ...entries.filter(([, row]) => row.arg).map(([name]) => name)],
+    boolean: entries.filter(([, row]) => !row.arg).map(([name]) => name),
+    unknown(text) {
+      if (text.startsWith('-') && text !== '-') throw unknownOption(text, table)
+      return true
+    },
+  })
+  const value = ([name, row]: [string, OptionRow]): [string, unknown] => {
+    const given: unknown = found[name]
+    if (Array.isArray(given))
+      throw new UsageError(`Option --${name} is given ${given.length} times`)
+    if (!row.arg) {
+      const mentioned = argv.some((arg) => new RegExp(`^--(no-)?${name}(=|$)`).test(arg))
+      return [name, mentioned ? given === true : row.default === true]
+    }
+    const text = given ?? row.env?.map((key) => env[key]).find(Boolean) ?? row.default
+    if (text === '' && given === '')
+      throw new UsageError(`Option --${name} needs a value: ${row.arg}`)
+    if (typeof text !== 'string') return [name, undefined]
+    if (row.choices && !row.choices.includes(text)) {
+      throw new UsageError(`Unknown --${name} "${text}": choose ${row.choices.join(' or ')}`)
+    }
+    return [name, row.parse ? row.parse(text) : text]
+  }
+  const words = found._.map(String)
+  if (!found['help'] && words.length !== command.words.length) {
+    throw new UsageError(
+      words.length < command.words.length
+        ? `Missing ${command.words.slice(words.length).join(' ')}`
+        : `Unexpected argument "${words[command.words.length]}"`,
+      { hint: `Usage: ${[command.name, ...command.words, '[options]'].join(' ')}` },
+    )
+  }
+  return { options: Object.fromEntries(entries.map(value)) as Options<T>, words }
+}
+
+const UNITS: Record<string, number> = { M: 1024 ** 2, G: 1024 ** 3, T: 1024 ** 4 }
+
+/** `10G`, `20480M`, `1T` to bytes. @throws {UsageError} otherwise */
+export function parseSize(text: string): number {
+  const [, digits, unit] = /^(\d+)([MGT])(?:i?B)?$/.exec(text) ?? []
+  const bytes = Number(digits) * (UNITS[unit ?? ''] ?? Number.NaN)
+  if (Number.isSafeInteger(bytes) && bytes > 0) return bytes
+  throw new UsageError(`Cannot read size "${text}": write a whole number and M, G or T, as in 10G`)
+}
+
+/** `a,b c` to its words. */
+export function parseList(text: string): string[] {
+  return text.split(/[\s,]+/).filter(Boolean)
+}
+
+/** An http or https address. @throws {UsageError} otherwise */
+export function parseUrl(text: string): string {
+  if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return text
+  throw new UsageError(`Cannot read address "${text}": it has to start with http:// or https://`)
+}

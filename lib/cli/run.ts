@@ -1,0 +1,203 @@
+/**
+ * The one door to other programs, and the one to changes made by this process itself.
+ *
+ *   await $`sfdisk --json ${disk}`                       words are quoted, arrays are many words
+ *   await $({ input: table })`sfdisk ${disk}`            options first
+ *   const { exitCode } = await $({ nothrow: true })`…`   a non-zero exit that is looked at
+ *   await act(`write ${path}`, () => writeFile(path, text))
+ *
+ * A program gets no standard input unless it is given one, the C locale (its messages may be read
+ * by us), and a process group of its own, so that everything it started can be stopped with it. A
+ * failure is a BuildError with the whole command and its last words. With --verbose each command
+ * is printed ready to paste; with --dry-run it is printed and not run, and `act` prints likewise.
+ */
+import { $ as zx, type ProcessOutput, type ProcessPromise } from 'zx'
+import { setTimeout as delay } from 'node:timers/promises'
+import { BuildError, errorCode, explain } from './errors.ts'
+import { log, verboseOutput } from './log.ts'
+import { session, stopSignal } from './session.ts'
+import { shellCommand, shellWord } from './shell-words.ts'
+
+export type RunOptions = {
+  input?: string
+  cwd?: string
+  /** Added to the environment. */
+  env?: Record<string, string>
+  /** Called with each line that the program prints on either stream. */
+  onLine?: (line: string) => void
+  /** Resolve on any exit status. */
+  nothrow?: boolean
+  /** Run even with --dry-run: it only reads. */
+  readOnly?: boolean
+  /** Run even after the operator has interrupted: it is part of an undo. */
+  undo?: boolean
+}
+
+export type Output = { stdout: string; stderr: string; exitCode: number }
+type Word = string | number | readonly (string | number)[]
+
+export type Door = {
+  (pieces: TemplateStringsArray, ...words: Word[]): Promise<Output>
+  (options: RunOptions): Door
+}
+
+/** Lines of a failed program's output that go into the error. */
+const LAST_WORDS = 3
+/** From the polite signal to SIGKILL, in milliseconds. */
+const GRACE_MS = 5000
+
+const running = new Set<ProcessPromise>()
+
+function door(options: RunOptions): Door {
+  const enter = (first: TemplateStringsArray | RunOptions, ...words: Word[]) =>
+    Array.isArray(first) && 'raw' in first
+      ? start(options, first as unknown as TemplateStringsArray, words)
+      : door({ ...options, ...(first as RunOptions) })
+  return enter as Door
+}
+
+/** Run a program; see the file comment. @throws {BuildError} when it can't start or exits non-zero */
+export const $: Door = door({})
+
+async function start(options: RunOptions, pieces: TemplateStringsArray, words: Word[]) {
+  const command = templateWords(pieces, words)
+  const shown = shellCommand({
+    words: command,
+    ...(options.env && { env: options.env }),
+    ...(options.input !== undefined && { input: options.input }),
+  })
+  const skip = session.dryRun && !options.readOnly
+  if (skip) log.command(shown)
+  else if (session.verbose) log.command(shown, new Date())
+  if (skip) return { stdout: '', stderr: '', exitCode: 0 }
+  if (!options.undo) stopSignal().throwIfAborted()
+
+  const child = zx({
+    detached: true, // a process group of its own
+    quiet: true,
+    verbose: false,
+    nothrow: true,
+    prefix: 'exec ', // no shell between us and the program
+    quote: shellWord,
+    env: { ...process.env, LC_ALL: 'C', ...options.env },
+    ...(options.cwd !== undefined && { cwd: options.cwd }),
+    // zx would give an inherited terminal otherwise, and a program may then ask a question.
+    stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    ...(options.input !== undefined && { input: options.input }),
+  })`${command}`
+  running.add(child)
+  const onLine = (line: string) => {
+    options.onLine?.(line)
+    if (session.verbose) verboseOutput(line)
+  }
+  eachLine(child.stdout, onLine)
+  eachLine(child.stderr, onLine)
+  let output: ProcessOutput
+  try {
+    output = await child
+  } finally {
+    running.delete(child)
+  }
+  if (!options.undo) stopSignal().throwIfAborted()
+  const { stdout, stderr } = output
+  const exitCode = output.exitCode ?? 1
+  if (exitCode !== 0 && !options.nothrow) throw failure(command, output)
+  return { stdout, stderr, exitCode }
+}
+
+/** The words of a template: pieces split at blanks, values never split. */
+function templateWords(pieces: TemplateStringsArray, values: Word[]): string[] {
+  const result: string[] = []
+  let open: string | undefined // a word that the next piece or value continues
+  const close = () => {
+    if (open !== undefined) result.push(open)
+    open = undefined
+  }
+  pieces.forEach((piece, i) => {
+    piece.split(/(\s+)/).forEach((part) => {
+      if (/^\s+$/.test(part)) close()
+      else if (part !== '') open = (open ?? '') + part
+    })
+    if (i >= values.length) return
+    const value = values[i]!
+    if (Array.isArray(value)) {
+      close()
+      result.push(...value.map(String))
+    } else open = (open ?? '') + String(value)
+  })
+  close()
+  return result
+}
+
+function eachLine(stream: NodeJS.ReadableStream, onLine: (line: string) => void) {
+  let rest = ''
+  stream.on('data', (data: Buffer | string) => {
+    // Programs redraw progress with a bare carriage return; each drawing is a line here.
+    const lines = (rest + data).split(/\r?\n|\r/)
+    rest = lines.pop()!
+    lines.forEach(onLine)
+  })
+  stream.on('end', () => rest && onLine(rest))
+}
+
+function failure(command: string[], output: ProcessOutput): BuildError {
+  const program = command[0]!
+  if (output.exitCode === 127 && /not found/.test(output.stderr)) {
+    return new BuildError(`Cannot run ${program}: it is not in $PATH`)
+  }
+  const said = (output.stderr.trim() || output.stdout.trim()).split('\n').slice(-LAST_WORDS)
+  const how = output.signal ? `was killed by ${output.signal}` : `exited ${output.exitCode}`
+  const noSpace = /No space left on device|not enough free disk space/i.test(output.stderr)
+  return new BuildError(`${program} ${how}: ${said.map((line) => line.trim()).join(' | ')}`, {
+    hint: noSpace
+      ? 'The disk is full: free some space, or choose other directories (--output, TMPDIR)'
+      : `The command was: ${shellCommand({ words: command })}`,
+  })
+}
+
+/**
+ * A change that this process makes itself. With --dry-run it is printed as a comment and `dry` is
+ * the result. System errors come back as `Cannot <says>: <reason>`.
+ */
+export async function act<T = void>(says: string, change: () => Promise<T> | T, dry?: T) {
+  if (session.dryRun) {
+    log.command(`# ${says}`)
+    return dry as T
+  }
+  stopSignal().throwIfAborted()
+  if (session.verbose) log.command(`# ${says}`, new Date())
+  try {
+    return await change()
+  } catch (error) {
+    throw explain(says, error)
+  }
+}
+
+/** Stop every program that is running, with everything it started; resolves when none is left. */
+export async function stopAll(): Promise<void> {
+  const groups = [...running].flatMap(({ pid }) => (pid === undefined ? [] : [pid]))
+  signalGroups(groups, 'SIGTERM')
+  const deadline = Date.now() + GRACE_MS
+  while (groups.some(groupAlive) && Date.now() < deadline) await delay(50)
+  signalGroups(groups.filter(groupAlive), 'SIGKILL')
+  while (groups.some(groupAlive) && Date.now() < deadline + GRACE_MS) await delay(20)
+}
+
+function signalGroups(groups: number[], signal: NodeJS.Signals) {
+  for (const group of groups) {
+    try {
+      process.kill(-group, signal)
+    } catch (error) {
+      if (errorCode(error) !== 'ESRCH') throw error
+    }
+  }
+}
+
+function groupAlive(group: number): boolean {
+  try {
+    process.kill(-group, 0)
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,50 @@
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { existsSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Scope } from '../../lib/cli/scope.ts'
+
+const scopes = suite('Scope')
+scopes('undoes in reverse order, and what is for failures only then', async () => {
+  const order: string[] = []
+  const undo = (name: string) => async () => order.push(name)
+  const make = () => {
+    const scope = new Scope()
+    scope.defer('a', undo('a'))
+    scope.onFailure('b', undo('b'))
+    scope.defer('c', undo('c'))
+    return scope
+  }
+  await make().close(false)
+  assert.equal(order.splice(0), ['c', 'a'])
+  await make().close(true)
+  assert.equal(order, ['c', 'b', 'a'])
+})
+scopes('goes on when an undo fails', async () => {
+  const order: string[] = []
+  const scope = new Scope()
+  scope.defer('first', async () => order.push('first'))
+  scope.defer('broken', () => Promise.reject(new Error('expected in this test')))
+  await scope.close(true)
+  assert.equal(order, ['first'])
+})
+scopes('removes its temporary directories', async () => {
+  const scope = new Scope()
+  const dir = await scope.tempDir('scope-test')
+  await writeFile(join(dir, 'x'), '')
+  await scope.close(false)
+  assert.not(existsSync(dir))
+})
+scopes('says where a temporary directory could not be made', async () => {
+  try {
+    await new Scope().tempDir('x', '/no/such/dir')
+    assert.unreachable()
+  } catch (error) {
+    assert.is(
+      (error as Error).message,
+      'Cannot make a temporary directory in "/no/such/dir": no such file or directory',
+    )
+  }
+})
+scopes.run()
