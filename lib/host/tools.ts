@@ -1,0 +1,123 @@
+/**
+ * The programs of this machine that the work needs, and how to get those that are missing.
+ *
+ * As root on a machine with apt they are installed, after saying which and why; otherwise the error
+ * holds the one command that does. Nothing is removed or upgraded.
+ */
+import { accessSync, constants } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { HostError } from '../cli/errors.ts'
+import { log } from '../cli/log.ts'
+import { $ } from '../cli/run.ts'
+import { session } from '../cli/session.ts'
+import { shellCommand } from '../cli/shell-words.ts'
+
+export type Tool = {
+  /** A program's name, or the absolute path of a file. */
+  name: string
+  /** Debian package that holds it. */
+  apt: string
+  /** What it is needed for, in a few words. */
+  why: string
+  /** Work goes on without it, only slower: never an error. */
+  optional?: true
+}
+
+const tool = (name: string, apt: string, why: string): Tool => ({ name, apt, why })
+
+export const TOOLS = {
+  mmdebstrap: tool('mmdebstrap', 'mmdebstrap', 'installs packages into a directory'),
+  qemuImg: tool('qemu-img', 'qemu-utils', 'finds the parts of a disk that hold data'),
+  sfdisk: tool('sfdisk', 'fdisk', 'writes the partition table'),
+  mkfsExt4: tool('mkfs.ext4', 'e2fsprogs', 'makes the root file system'),
+  mkfsVfat: tool('mkfs.vfat', 'dosfstools', 'makes the EFI system partition'),
+  mcopy: tool('mcopy', 'mtools', 'fills the EFI system partition'),
+  newuidmap: tool('newuidmap', 'uidmap', 'lets a user who is not root build in a name space'),
+  libdeflateGzip: {
+    ...tool(
+      'libdeflate-gzip',
+      'libdeflate-tools',
+      'compresses the image, many times faster than gzip',
+    ),
+    optional: true,
+  },
+} as const satisfies Record<string, Tool>
+
+/** Debian keeps these out of an ordinary user's $PATH. */
+const SYSTEM_DIRS = ['/usr/local/sbin', '/usr/sbin', '/sbin']
+
+/** Make the system's own programs findable, also by those that we start. */
+export function extendPath(env: NodeJS.ProcessEnv = process.env): void {
+  const present = (env['PATH'] ?? '').split(delimiter).filter(Boolean)
+  const lacking = SYSTEM_DIRS.filter((dir) => !present.includes(dir))
+  env['PATH'] = [...present, ...lacking].join(delimiter)
+}
+
+/** Where a program is, or undefined. */
+export function findTool(name: string, path = process.env['PATH'] ?? ''): string | undefined {
+  const program = !name.startsWith('/')
+  return (program ? path.split(delimiter).map((dir) => join(dir, name)) : [name]).find((file) => {
+    try {
+      accessSync(file, program ? constants.X_OK : constants.R_OK)
+      return true
+    } catch {
+      return false
+    }
+  })
+}
+
+/** The apt command that installs packages, without questions. */
+export function aptInstall(packages: readonly string[]): string[] {
+  return ['apt-get', 'install', '-y', '--no-install-recommends', ...packages]
+}
+
+export type Ensure = {
+  /** May packages be installed (--no-install says no)? */
+  install: boolean
+  root?: boolean
+  find?: (name: string) => string | undefined
+}
+
+/**
+ * See to it that tools are there, installing what is missing when root.
+ *
+ * @throws {HostError} when something needed is missing and can't be installed from here
+ */
+export async function ensureTools(tools: readonly Tool[], ensure: Ensure): Promise<void> {
+  const { install, root = process.getuid?.() === 0, find = findTool } = ensure
+  extendPath()
+  const isMissing = ({ name }: Tool) => find(name) === undefined
+  const isNeeded = ({ optional }: Tool) => !optional
+  const missing = tools.filter(isMissing)
+  if (missing.length === 0) return
+  if (session.dryRun || (install && root && find('apt-get'))) {
+    log.info('Installing host packages:')
+    for (const { name, apt, why } of missing) log.info(`  ${apt} (${name}): ${why}`)
+    await installPackages(packagesOf(missing))
+    if (session.dryRun) return
+  }
+  const left = tools.filter(isMissing)
+  if (left.some(isNeeded)) throw notReady(left, { root, apt: find('apt-get') !== undefined })
+  for (const { name, apt, why } of left) log.warn(`${name} is missing (package ${apt}): it ${why}`)
+}
+
+const packagesOf = (tools: readonly Tool[]) => [...new Set(tools.map(({ apt }) => apt))]
+
+function notReady(tools: Tool[], host: { root: boolean; apt: boolean }) {
+  const list = tools.map(({ name, why }) => `${name} (${why})`).join(', ')
+  const command = shellCommand({ words: aptInstall(packagesOf(tools)) })
+  return new HostError(`This machine lacks ${list}`, {
+    hint: host.apt
+      ? `Run: ${host.root ? '' : 'sudo '}${command}`
+      : `Install them; on Debian and Ubuntu: ${command}`,
+  })
+}
+
+async function installPackages(packages: string[]): Promise<void> {
+  // Another apt may be at work, as unattended-upgrades is after a machine starts: wait for it.
+  const apt = $({ env: { DEBIAN_FRONTEND: 'noninteractive' } })
+  const command = [...aptInstall(packages), '-o', 'DPkg::Lock::Timeout=300']
+  // A new machine has no package lists, and old lists name packages that are gone.
+  await apt`apt-get update -o DPkg::Lock::Timeout=300`
+  await apt`${command}`
+}

@@ -1,0 +1,97 @@
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { HostError } from '../../lib/cli/errors.ts'
+import { session } from '../../lib/cli/session.ts'
+import { ensureTools, extendPath, findTool, type Tool } from '../../lib/host/tools.ts'
+import { hasSubordinateIds } from '../../lib/host/user-namespaces.ts'
+import { printed } from '../printed.ts'
+
+const tools: Tool[] = [
+  { name: 'alpha', apt: 'alpha-utils', why: 'does alpha' },
+  { name: 'beta', apt: 'alpha-utils', why: 'does beta' },
+  { name: 'gamma', apt: 'gamma', why: 'makes it fast', optional: true },
+]
+const has =
+  (...names: string[]) =>
+  (name: string) =>
+    names.includes(name) ? `/bin/${name}` : undefined
+
+/** What is printed, and the error if there is one. */
+async function outcome(work: () => Promise<void>): Promise<{ text: string; error?: HostError }> {
+  let error: unknown
+  const text = await printed(() => work().catch((caught: unknown) => (error = caught)))
+  if (error === undefined) return { text }
+  assert.instance(error, HostError)
+  return { text, error: error as HostError }
+}
+
+const ensuring = suite('ensureTools()')
+ensuring('is silent when all is there', async () => {
+  const { text, error } = await outcome(() =>
+    ensureTools(tools, { install: true, root: true, find: has('alpha', 'beta', 'gamma') }),
+  )
+  assert.is(text, '')
+  assert.is(error, undefined)
+})
+ensuring('without root: one command that fixes it, each package once', async () => {
+  const { error } = await outcome(() =>
+    ensureTools(tools, { install: true, root: false, find: has('apt-get') }),
+  )
+  assert.is(error?.exitStatus, 3)
+  assert.match(error!.message, /lacks alpha \(does alpha\), beta \(does beta\)/)
+  assert.is(error!.hint, 'Run: sudo apt-get install -y --no-install-recommends alpha-utils gamma')
+})
+ensuring('with --no-install: the same, without sudo for root', async () => {
+  const { error } = await outcome(() =>
+    ensureTools(tools, { install: false, root: true, find: has('apt-get') }),
+  )
+  assert.match(error!.hint!, /^Run: apt-get install/)
+})
+ensuring('says what is slower without an optional tool, and goes on', async () => {
+  const { text, error } = await outcome(() =>
+    ensureTools(tools, { install: false, root: true, find: has('alpha', 'beta') }),
+  )
+  assert.is(error, undefined)
+  assert.match(text, /Warning: gamma is missing \(package gamma\): it makes it fast/)
+})
+ensuring('as root: says which and why, then installs with apt', async () => {
+  session.dryRun = true
+  const { text } = await outcome(() =>
+    ensureTools(tools, { install: true, root: true, find: has('apt-get', 'alpha') }),
+  ).finally(() => (session.dryRun = false))
+  assert.match(text, /alpha-utils \(beta\): does beta/)
+  assert.match(text, /^DEBIAN_FRONTEND=noninteractive apt-get update/m)
+  assert.match(text, /apt-get install -y --no-install-recommends alpha-utils gamma /)
+})
+ensuring.run()
+
+const finding = suite('findTool(), extendPath()')
+finding('finds programs that can be run, and files by path', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'tools-'))
+  await mkdir(join(dir, 'bin'))
+  await writeFile(join(dir, 'bin/tool'), '')
+  assert.is(findTool('tool', join(dir, 'bin')), undefined, 'not executable')
+  await chmod(join(dir, 'bin/tool'), 0o755)
+  assert.is(findTool('tool', `/nowhere:${join(dir, 'bin')}`), join(dir, 'bin/tool'))
+  assert.is(findTool(join(dir, 'bin/tool'), ''), join(dir, 'bin/tool'))
+  assert.is(findTool(join(dir, 'none'), ''), undefined)
+  await rm(dir, { recursive: true })
+})
+finding('adds what Debian keeps from ordinary users', () => {
+  const env = { PATH: '/usr/bin:/usr/sbin' }
+  extendPath(env)
+  assert.is(env.PATH, '/usr/bin:/usr/sbin:/usr/local/sbin:/sbin')
+})
+finding.run()
+
+const subordinate = suite('hasSubordinateIds()')
+subordinate('by name or number, enough of them', () => {
+  assert.ok(hasSubordinateIds('alice:100000:65536\n', 'alice', 1000))
+  assert.ok(hasSubordinateIds('bob:1:1\n1000:100000:65536\n', 'alice', 1000))
+  assert.not(hasSubordinateIds('alice:100000:1000\n', 'alice', 1000))
+  assert.not(hasSubordinateIds('', 'alice', 1000))
+})
+subordinate.run()
