@@ -1,0 +1,70 @@
+/** Reads image manifests of any tool: what `imgadm install` takes, and of that what we need. */
+import { readFile } from 'node:fs/promises'
+import imgmanifest from 'imgmanifest'
+import { BuildError, explain } from '../cli/errors.ts'
+
+/** What we need of a manifest that any tool may have made. */
+export type ReadManifest = {
+  uuid: string
+  name: string
+  version: string
+  type: string
+  /** MiB */
+  imageSize: number | undefined
+  file: { sha1: string; size: number; compression: string; datasetGuid: string | undefined }
+}
+
+/**
+ * Read a manifest, ours or another tool's.
+ *
+ * @throws {BuildError} when it can't be read, is no JSON, or `imgadm install` would refuse it
+ */
+export async function readManifest(path: string): Promise<ReadManifest> {
+  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+    throw explain(`read "${path}"`, error)
+  })
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    throw new BuildError(`Cannot read manifest "${path}": ${(error as Error).message}`, {
+      cause: error,
+    })
+  }
+  const refuse = (what: string) => new BuildError(`Cannot read manifest "${path}": ${what}`)
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw refuse('it is no JSON object')
+  }
+  let complaints
+  try {
+    complaints = imgmanifest.validateMinimalManifest(value) ?? []
+  } catch (error) {
+    throw refuse(`imgadm can't read it (${(error as Error).message})`)
+  }
+  if (complaints.length > 0) {
+    throw refuse(complaints.map(({ field, code }) => `${field}: ${code}`).join(', '))
+  }
+  const manifest = value as Record<string, unknown>
+  const file = (Array.isArray(manifest['files']) ? manifest['files'][0] : undefined) as
+    Record<string, unknown> | undefined
+  const size = file?.['size']
+  const sha1 = file?.['sha1']
+  if (!file || typeof size !== 'number' || typeof sha1 !== 'string') {
+    throw refuse('it names no file with a size and a sha1')
+  }
+  const imageSize = manifest['image_size']
+  const guid = file['dataset_guid']
+  return {
+    uuid: String(manifest['uuid']),
+    name: String(manifest['name']),
+    version: String(manifest['version']),
+    type: String(manifest['type']),
+    imageSize: typeof imageSize === 'number' ? imageSize : undefined,
+    file: {
+      sha1,
+      size,
+      compression: String(file['compression']),
+      datasetGuid: guid === undefined ? undefined : String(guid),
+    },
+  }
+}
