@@ -1,0 +1,87 @@
+/** Looks at an image as `imgadm install` would, and further: digests, and every record. */
+import { access } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { globby } from 'globby'
+import { BuildError } from '../cli/errors.ts'
+import { type StreamSummary, summarizeStream } from '../zfs/restore.ts'
+import { openStream } from './convert.ts'
+import { formatOfContent } from './formats.ts'
+import { digestFile, type ImageFile } from './image-file.ts'
+import { type ReadManifest, readManifest } from './read-manifest.ts'
+
+const MANIFEST = /\.(imgmanifest|manifest|json)$/
+
+export type Inspection = {
+  manifest: (ReadManifest & { path: string }) | undefined
+  file: ImageFile
+  stream: StreamSummary
+  /** What does not fit together, a line each; empty when all is well. */
+  problems: string[]
+}
+
+/** The image file that belongs to a manifest: beside it, of the same name. */
+export async function imageFileOf(manifest: string): Promise<string> {
+  const base = manifest.replace(MANIFEST, '')
+  for (const ending of ['.zfs.gz', '.zvol.gz']) {
+    const path = `${base}${ending}`
+    if (
+      await access(path).then(
+        () => true,
+        () => false,
+      )
+    )
+      return path
+  }
+  const others = await globby('*.{zfs,zvol}.gz', { cwd: dirname(manifest) })
+  throw new BuildError(`Cannot find the image file of "${manifest}": there is no ${base}.zfs.gz`, {
+    hint:
+      others.length > 0
+        ? `There is ${others.map((name) => join(dirname(manifest), name)).join(', ')}`
+        : undefined,
+  })
+}
+
+function mismatches(manifest: ReadManifest, file: ImageFile, stream: StreamSummary): string[] {
+  const pairs: [string, string | number | undefined, string | number][] = [
+    ['size', manifest.file.size, file.bytes],
+    ['sha1', manifest.file.sha1, file.sha1],
+    ['image_size', manifest.imageSize, stream.volumeBytes / 1024 ** 2],
+    ['dataset_guid', manifest.file.datasetGuid, String(stream.guid)],
+    ['type', manifest.type, 'zvol'],
+  ]
+  return pairs
+    .filter(([, said, found]) => said !== undefined && said !== found)
+    .map(([what, said, found]) => `${what} is ${said} in the manifest, ${found} in the file`)
+}
+
+/**
+ * Read a manifest with its file, or a stream alone, and check everything that can be checked.
+ *
+ * @throws {BuildError} when something can't be read, or the stream is damaged. A manifest whose size
+ *   or sha1 does not fit is told before the stream is read: it would only be damaged as well.
+ */
+export async function inspectImage(path: string): Promise<Inspection> {
+  const manifest = MANIFEST.test(path) ? { ...(await readManifest(path)), path } : undefined
+  const imagePath = manifest ? await imageFileOf(path) : path
+  const format = await formatOfContent(imagePath)
+  if (format === 'raw') {
+    throw new BuildError(`Cannot inspect "${imagePath}": it is no send stream`, {
+      hint: 'Name a manifest, or a .zfs.gz file',
+    })
+  }
+  const file = await digestFile(imagePath)
+  if (manifest) {
+    const { size, sha1 } = manifest.file
+    if (size !== file.bytes) throw differs(path, 'size', size, file.bytes)
+    if (sha1 !== file.sha1) throw differs(path, 'sha1', sha1, file.sha1)
+  }
+  const stream = await summarizeStream(openStream(imagePath, format))
+  const problems = manifest ? mismatches(manifest, file, stream) : []
+  return { manifest, file, stream, problems }
+}
+
+function differs(path: string, what: string, said: string | number, found: string | number) {
+  return new BuildError(`Image does not match "${path}": ${what} is ${found}, not ${said}`, {
+    hint: 'Fetch both files again, or build the image again',
+  })
+}

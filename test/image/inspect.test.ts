@@ -1,0 +1,215 @@
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { spawnSync } from 'node:child_process'
+import { readdir, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { gunzipSync, gzipSync } from 'node:zlib'
+import { convertImage } from '../../lib/image/convert.ts'
+import { formatOfContent, formatOfName } from '../../lib/image/formats.ts'
+import { imageManifest, writeManifest } from '../../lib/image/manifest.ts'
+import { inspectImage } from '../../lib/image/inspect.ts'
+import { Random } from '../random.ts'
+import { errorOf, inTemporaryDir } from '../temporary.ts'
+
+const MIB = 1024 ** 2
+
+/** A disk of 3 MiB with some data, and its image with a manifest. */
+async function makeImage(dir: string): Promise<{ raw: Buffer; manifest: string; image: string }> {
+  const raw = Buffer.alloc(3 * MIB)
+  raw.set(new Random(4).bytes(50_000), 123_456)
+  await writeFile(join(dir, 'disk.raw'), raw)
+  const image = join(dir, 'image-1.zfs.gz')
+  await convertImage(join(dir, 'disk.raw'), image, 8192, () => {})
+  const { file, stream } = await inspectImage(image)
+  const manifest = join(dir, 'image-1.imgmanifest')
+  await writeManifest(
+    imageManifest({
+      name: 'image',
+      version: '1',
+      description: 'an image',
+      homepage: 'https://example.com/',
+      volumeBytes: raw.length,
+      publishedAt: new Date(0),
+      defaultUser: 'root',
+      sha256: file.sha256,
+      file: { sha1: file.sha1, bytes: file.bytes, datasetGuid: stream.guid },
+    }),
+    manifest,
+  )
+  return { raw, manifest, image }
+}
+
+const inspecting = suite('inspectImage()')
+inspecting('finds a good image good', () =>
+  inTemporaryDir(async (dir) => {
+    const { manifest } = await makeImage(dir)
+    const { problems, stream } = await inspectImage(manifest)
+    assert.equal(problems, [])
+    assert.is(stream.volumeBytes, 3 * MIB)
+    assert.is(stream.records['END'], 1)
+  }),
+)
+/** Rewrites a value in the manifest. */
+const edit = async (manifest: string, change: (value: Record<string, unknown>) => void) => {
+  const value = JSON.parse(await readFile(manifest, 'utf8')) as Record<string, unknown>
+  change(value)
+  await writeFile(manifest, JSON.stringify(value))
+}
+type Files = [{ sha1: string; size: number; dataset_guid: string }]
+for (const [name, change, expected] of [
+  ['another size', (m) => ((m['files'] as Files)[0].size += 1), /size is \d+, not \d+$/],
+  [
+    'another sha1',
+    (m) => ((m['files'] as Files)[0].sha1 = '0'.repeat(40)),
+    /sha1 is \w+, not 0{40}$/,
+  ],
+] as [string, (value: Record<string, unknown>) => void, RegExp][]) {
+  inspecting(`refuses a manifest with ${name}`, () =>
+    inTemporaryDir(async (dir) => {
+      const { manifest } = await makeImage(dir)
+      await edit(manifest, change)
+      const error = await errorOf(() => inspectImage(manifest))
+      assert.match(error.message, /^Image does not match ".*image-1\.imgmanifest": /)
+      assert.match(error.message, expected)
+    }),
+  )
+}
+for (const [name, change, expected] of [
+  [
+    'another image_size',
+    (m) => (m['image_size'] = 10),
+    'image_size is 10 in the manifest, 3 in the file',
+  ],
+  ['another guid', (m) => ((m['files'] as Files)[0].dataset_guid = '5'), 'dataset_guid is 5'],
+] as [string, (value: Record<string, unknown>) => void, string][]) {
+  inspecting(`tells of ${name}`, () =>
+    inTemporaryDir(async (dir) => {
+      const { manifest } = await makeImage(dir)
+      await edit(manifest, change)
+      const { problems } = await inspectImage(manifest)
+      assert.is(problems.length, 1)
+      assert.ok(problems[0]!.startsWith(expected), problems[0])
+    }),
+  )
+}
+inspecting('says which file is not there, and what is', () =>
+  inTemporaryDir(async (dir) => {
+    const { manifest, image } = await makeImage(dir)
+    await rename(image, join(dir, 'other.zfs.gz'))
+    const error = await errorOf(() => inspectImage(manifest))
+    assert.match(
+      error.message,
+      /Cannot find the image file of ".*image-1\.imgmanifest": there is no/,
+    )
+    assert.match(error.hint!, /other\.zfs\.gz/)
+  }),
+)
+inspecting('finds damage and cuts in the file itself', () =>
+  inTemporaryDir(async (dir) => {
+    const { image } = await makeImage(dir)
+    const stream = gunzipSync(await readFile(image))
+    stream[20_000]! ^= 1
+    await writeFile(image, gzipSync(stream))
+    assert.match(
+      (await errorOf(() => inspectImage(image))).message,
+      /Cannot read stream: it is damaged/,
+    )
+    await writeFile(image, gzipSync(stream.subarray(0, 15_000)))
+    assert.match((await errorOf(() => inspectImage(image))).message, /it is cut off in record/)
+    await truncate(image, Math.floor((await stat(image)).size / 2))
+    assert.match(
+      (await errorOf(() => inspectImage(image))).message,
+      /Cannot decompress .*: it is cut off/,
+    )
+    await writeFile(image, '')
+    assert.match((await errorOf(() => inspectImage(image))).message, /it is empty/)
+    await rm(image)
+    assert.match((await errorOf(() => inspectImage(image))).message, /no such file/)
+  }),
+)
+inspecting('as a command: status and output', () =>
+  inTemporaryDir(async (dir) => {
+    const { manifest } = await makeImage(dir)
+    const command = fileURLToPath(new URL('../../bin/inspect-image', import.meta.url))
+    const inspect = (...args: string[]) => spawnSync(command, args, { encoding: 'utf8' })
+    const good = inspect(manifest)
+    assert.is(good.status, 0)
+    assert.match(good.stdout, /^volume +3\.0 MiB in blocks of 8192 bytes$/m)
+    assert.match(
+      good.stdout,
+      /^records +1 BEGIN, 2 OBJECT, 2 FREE, \d+ WRITE, 1 FREEOBJECTS, 1 END$/m,
+    )
+    const json = JSON.parse(inspect(manifest, '--json').stdout) as { stream: { guid: string } }
+    assert.match(json.stream.guid, /^\d+$/)
+    await edit(manifest, (m) => (m['image_size'] = 10))
+    const bad = inspect(manifest)
+    assert.is(bad.status, 1)
+    assert.match(bad.stderr, /^Error: Image does not match its manifest: image_size is 10/m)
+  }),
+)
+inspecting.run()
+
+const converting = suite('convertImage()')
+converting('goes there and back', () =>
+  inTemporaryDir(async (dir) => {
+    const { raw, image } = await makeImage(dir)
+    const convert = (from: string, to: string) =>
+      convertImage(join(dir, from), join(dir, to), 8192, () => {})
+    await convert('image-1.zfs.gz', 'back.raw')
+    assert.ok((await readFile(join(dir, 'back.raw'))).equals(raw))
+    await convert('image-1.zfs.gz', 'plain.zfs')
+    assert.ok((await readFile(join(dir, 'plain.zfs'))).equals(gunzipSync(await readFile(image))))
+    await convert('plain.zfs', 'again.zvol.gz')
+    assert.ok((await readFile(join(dir, 'again.zvol.gz'))).equals(await readFile(image)))
+    const { bytes, from, to } = await convert('plain.zfs', 'other.img')
+    assert.equal({ bytes, from, to }, { bytes: raw.length, from: 'zfs', to: 'raw' })
+  }),
+)
+converting('refuses what makes no sense, and leaves nothing', () =>
+  inTemporaryDir(async (dir) => {
+    await makeImage(dir)
+    const before = await readdir(dir)
+    const fails = async (from: string, to: string) =>
+      (await errorOf(() => convertImage(join(dir, from), join(dir, to), 8192, () => {}))).message
+    assert.match(await fails('disk.raw', 'x.raw'), /it is raw already/)
+    assert.match(await fails('disk.raw', 'x.vmdk'), /Cannot tell the format of ".*x\.vmdk"/)
+    assert.match(await fails('none', 'x.raw'), /Cannot read ".*none": no such file/)
+    assert.match(
+      await fails('disk.raw', 'no/such/x.zfs.gz'),
+      /Cannot write ".*x\.zfs\.gz": no such/,
+    )
+    await writeFile(
+      join(dir, 'cut.zfs.gz'),
+      (await readFile(join(dir, 'image-1.zfs.gz'))).subarray(0, 9000),
+    )
+    assert.match(await fails('cut.zfs.gz', 'x.raw'), /it is cut off/)
+    await rm(join(dir, 'cut.zfs.gz'))
+    assert.equal(await readdir(dir), before)
+  }),
+)
+converting.run()
+
+const formats = suite('formatOfName(), formatOfContent()')
+formats('by name', () => {
+  assert.is(formatOfName('a.zfs.gz'), 'zfs.gz')
+  assert.is(formatOfName('a.zvol.gz'), 'zfs.gz')
+  assert.is(formatOfName('a.zvol'), 'zfs')
+  assert.is(formatOfName('a.img'), 'raw')
+  assert.throws(() => formatOfName('a.gz'), /Cannot tell the format/)
+})
+formats('by content, not by name', () =>
+  inTemporaryDir(async (dir) => {
+    for (const [head, expected] of [
+      ['QFI\xfb and more than sixteen', /it holds a qcow2 image/],
+      ['\x28\xb5\x2f\xfd, compressed data', /it holds Zstandard data/],
+      ['', /it is empty/],
+    ] as [string, RegExp][]) {
+      await writeFile(join(dir, 'x.zfs.gz'), head, 'latin1')
+      assert.match((await errorOf(() => formatOfContent(join(dir, 'x.zfs.gz')))).message, expected)
+    }
+    await writeFile(join(dir, 'x.zfs.gz'), 'a disk with some content')
+    assert.is(await formatOfContent(join(dir, 'x.zfs.gz')), 'raw')
+  }),
+)
+formats.run()
