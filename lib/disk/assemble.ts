@@ -1,0 +1,80 @@
+/**
+ * Turns a directory into a disk that boots from BIOS and UEFI, without loop devices or mounts: every
+ * tool writes into the sparse file at an offset, so it works in containers.
+ */
+import { open } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { $, act, type Door } from '../cli/run.ts'
+import { writeBiosBoot } from './boot-sectors.ts'
+import { type Layout, SECTOR, sfdiskScript } from './layout.ts'
+
+/** Files of the guest that the boot partitions are made of, copied to the host. */
+export type BootFiles = {
+  /** GRUB for BIOS. */
+  bootImg: string
+  coreImg: string
+  /** Path on the EFI system partition to file on the host. */
+  esp: Readonly<Record<string, string>>
+}
+
+/** Seconds since the epoch that file systems are stamped with. */
+export type DiskTimes = { epoch: number }
+
+const MKE2FS_CONFIG = fileURLToPath(new URL('mke2fs.conf', import.meta.url))
+
+/** An empty sparse file with a partition table. */
+export async function partitionDisk(disk: string, layout: Layout): Promise<void> {
+  await act(`create ${disk}, ${layout.bytes} bytes, sparse`, async () => {
+    const file = await open(disk, 'wx')
+    await file.truncate(layout.bytes)
+    await file.close()
+  })
+  await $({ input: sfdiskScript(layout) })`sfdisk --quiet --no-reread --no-tell-kernel ${disk}`
+}
+
+/** mkfs.ext4's words: the root file system, filled from a directory, at its place in the disk. */
+export function mkfsRootWords(disk: string, layout: Layout, directory: string): string[] {
+  const { offset, length, fsUuid, hashSeed } = layout.root
+  return [
+    'mkfs.ext4',
+    ...['-q', '-F'],
+    ...['-L', 'rootfs'],
+    ...['-U', fsUuid],
+    ...['-E', `offset=${offset},hash_seed=${hashSeed},root_owner=0:0,nodiscard`],
+    ...['-d', directory],
+    disk,
+    `${length / 1024}k`,
+  ]
+}
+
+/** What mkfs.ext4 needs to know beside its words. */
+export function mkfsRootEnv({ epoch }: DiskTimes): Record<string, string> {
+  return { MKE2FS_CONFIG, E2FSPROGS_FAKE_TIME: String(epoch), SOURCE_DATE_EPOCH: String(epoch) }
+}
+
+/** Make and fill the EFI system partition, and write the boot sectors for BIOS. */
+export async function installBootLoaders(
+  disk: string,
+  layout: Layout,
+  files: BootFiles,
+  { epoch }: DiskTimes,
+): Promise<void> {
+  const { esp } = layout
+  const dated: Door = $({ env: { SOURCE_DATE_EPOCH: String(epoch), MTOOLS_SKIP_CHECK: '1' } })
+  // Clusters of two sectors: with larger ones there would be too few for FAT32, and mtools refuses.
+  await dated`mkfs.vfat --invariant -F 32 -s 2 -n ESP -i ${esp.volumeId} --offset ${esp.offset / SECTOR} ${disk} ${esp.length / 1024}`
+  const place = `${disk}@@${esp.offset}`
+  const folders = new Set(
+    Object.keys(files.esp).flatMap((path) => {
+      const parts = path.split('/').slice(0, -1)
+      return parts.map((_, i) => parts.slice(0, i + 1).join('/'))
+    }),
+  )
+  await dated`mmd -i ${place} ${[...folders].map((folder) => `::/${folder}`)}`
+  for (const [path, file] of Object.entries(files.esp)) {
+    await dated`mcopy -i ${place} ${file} ::/${path}`
+  }
+  await act(`write GRUB's boot sectors for BIOS to ${disk}`, () =>
+    writeBiosBoot(disk, layout.bios, { boot: files.bootImg, core: files.coreImg }),
+  )
+}
