@@ -1,0 +1,65 @@
+#!/bin/sh
+# Prepares GRUB inside a new system whose disk does not exist yet (method bootstrap): the modules
+# below /boot/grub, core.img for BIOS, grub.cfg, and the file that the signed GRUB for UEFI reads.
+# All is made by the guest's own GRUB, so that modules and cores are of one version and a later
+# grub-install in the guest finds what it expects. grub-mkconfig can't run here, as it asks for the
+# device below /: the first kernel update in the guest replaces this grub.cfg by its own.
+#
+# Environment: TITLE, ROOT_UUID, KERNEL_ARGUMENTS.
+set -eu
+
+# The initramfs was put off while packages were installed, which would have made it twice.
+for kernel in /boot/vmlinuz-*; do
+  update-initramfs -c -k "${kernel#/boot/vmlinuz-}"
+done
+
+mkdir -p /boot/grub/i386-pc /boot/grub/x86_64-efi /boot/grub/fonts
+for platform in i386-pc x86_64-efi; do
+  cp /usr/lib/grub/$platform/*.mod /usr/lib/grub/$platform/*.lst /boot/grub/$platform/
+done
+cp /usr/lib/grub/i386-pc/boot.img /boot/grub/i386-pc/
+cp /usr/share/grub/unicode.pf2 /boot/grub/fonts/
+
+cat >/boot/grub/load.cfg <<END
+search.fs_uuid $ROOT_UUID root
+set prefix=(\$root)/boot/grub
+END
+grub-mkimage --format=i386-pc --output=/boot/grub/i386-pc/core.img \
+  --prefix=/boot/grub --config=/boot/grub/load.cfg \
+  biosdisk part_gpt ext2 search_fs_uuid
+
+# What grub-install writes to the EFI system partition.
+{ cat /boot/grub/load.cfg; echo 'configfile $prefix/grub.cfg'; } >/boot/grub/esp.cfg
+
+grub-editenv /boot/grub/grubenv create
+
+cat >/boot/grub/grub.cfg <<END
+# Written when the image was built; update-grub replaces it.
+if [ -s \$prefix/grubenv ]; then load_env; fi
+insmod part_gpt
+insmod ext2
+search --no-floppy --fs-uuid --set=root $ROOT_UUID
+serial --unit=0 --speed=115200
+terminal_input serial
+terminal_output serial
+set timeout=5
+END
+/etc/grub.d/06_hybrid_image >>/boot/grub/grub.cfg
+# Newest first, as version numbers sort.
+for kernel in $(cd /boot && ls vmlinuz-* | sort -Vr); do
+  version=${kernel#vmlinuz-}
+  cat >>/boot/grub/grub.cfg <<END
+menuentry '$TITLE, Linux $version' --class debian --class gnu-linux {
+  linux /boot/$kernel root=UUID=$ROOT_UUID ro $KERNEL_ARGUMENTS
+  initrd /boot/initrd.img-$version
+}
+menuentry '$TITLE, Linux $version (recovery mode)' --class debian --class gnu-linux {
+  linux /boot/$kernel root=UUID=$ROOT_UUID ro single $KERNEL_ARGUMENTS
+  initrd /boot/initrd.img-$version
+}
+END
+done
+grep -q ^menuentry /boot/grub/grub.cfg || {
+  echo 'boot-loader.sh: no kernel in /boot' >&2
+  exit 1
+}

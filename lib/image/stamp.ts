@@ -1,0 +1,49 @@
+/**
+ * Build stamps: `<branch>-<YYYYMMDDTHHMMSSZ>-<githash>`, the name of a build's directory, as the
+ * Jenkins jobs of the ancestors know it.
+ */
+import { resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { $ } from '../cli/run.ts'
+
+export type Stamp = { text: string; branch: string; at: Date; commit: string }
+
+/** `20260508T120000Z` */
+export function compactTime(at: Date): string {
+  return at.toISOString().replace(/\.\d+/, '').replaceAll(/[-:]/g, '')
+}
+
+/** `20260508`: version of images made that day (UTC). */
+export function compactDay(at: Date): string {
+  return compactTime(at).slice(0, 8)
+}
+
+/** A branch name as part of a file name: anything unusual becomes a dash. */
+export function stampText(branch: string, at: Date, commit: string): string {
+  return `${branch.replaceAll(/[^A-Za-z0-9._]/g, '-')}-${compactTime(at)}-${commit}`
+}
+
+/**
+ * The stamp of a build that starts now (or at SOURCE_DATE_EPOCH). Outside a git checkout the branch
+ * is `release` and the commit `nogit`; local changes are told by `-dirty`.
+ */
+export async function makeStamp(env: NodeJS.ProcessEnv = process.env): Promise<Stamp> {
+  const epoch = Number(env['SOURCE_DATE_EPOCH'] || Number.NaN)
+  const at = Number.isSafeInteger(epoch) ? new Date(epoch * 1000) : new Date()
+  const top = resolve(fileURLToPath(new URL('../..', import.meta.url)))
+  const git = async (words: string[]) => {
+    // safe.directory: git refuses the checkout of another user otherwise.
+    const { exitCode, stdout } = await $({
+      nothrow: true,
+      readOnly: true,
+    })`git -c safe.directory=${top} -C ${top} ${words}`
+    return exitCode === 0 ? stdout.trim() : undefined
+  }
+  const commit = await git(['rev-parse', '--short=12', 'HEAD'])
+  const branch = (await git(['rev-parse', '--abbrev-ref', 'HEAD'])) ?? 'release'
+  const changed = commit && (await git(['status', '--porcelain', '--untracked-files=no']))
+  const hash = (commit ?? 'nogit') + (changed ? '-dirty' : '')
+  // A checkout without a branch, as Jenkins makes it, says "HEAD".
+  const name = branch === 'HEAD' ? env['BRANCH_NAME'] || 'detached' : branch
+  return { text: stampText(name, at, hash), branch: name, at, commit: hash }
+}

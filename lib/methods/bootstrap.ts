@@ -1,0 +1,130 @@
+/**
+ * Method bootstrap: fills a disk from a package mirror, without a virtual machine.
+ *
+ * mmdebstrap installs the packages into a directory (or, for a user who is not root, a tar file),
+ * the guest's set-up scripts run inside it, and the result becomes the root file system. Downloads
+ * are kept in a cache, so that the next build needs the network for the package lists only.
+ */
+import { chmod, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Mirror } from '../../distros/distro.ts'
+import { log } from '../cli/log.ts'
+import type { Report } from '../cli/progress.ts'
+import { $, act } from '../cli/run.ts'
+import type { Scope } from '../cli/scope.ts'
+import { session } from '../cli/session.ts'
+import type { BootFiles, DiskTimes } from '../disk/assemble.ts'
+import { mkfsRootEnv, mkfsRootWords } from '../disk/assemble.ts'
+import { makeParents } from '../disk/directories.ts'
+import type { Layout } from '../disk/layout.ts'
+import { type Bootstrap, mmdebstrapWords } from './mmdebstrap.ts'
+import { followMmdebstrap, mmdebstrapError, releaseIsGone } from './mmdebstrap-output.ts'
+
+/** What a filled root is: a directory for root, a tar file otherwise. */
+export type RootTree = { kind: 'directory' | 'tar'; path: string; bootFiles: BootFiles }
+
+export type FillOptions = {
+  work: string
+  spec: Omit<Bootstrap, 'mirror' | 'target' | 'download'>
+  /** Tried in turn until one has the release. */
+  mirrors: readonly Mirror[]
+  efiVendor: string
+  /** Proxy for http and https, for the package manager and the operator's script. */
+  proxyEnv: Readonly<Record<string, string>>
+}
+
+/** Files that the boot partitions need, as `guest path → name in the work directory`. */
+function bootFiles(work: string, efiVendor: string) {
+  const host = (name: string) => join(work, name)
+  const download = [
+    { from: '/boot/grub/i386-pc/boot.img', to: host('boot.img') },
+    { from: '/boot/grub/i386-pc/core.img', to: host('core.img') },
+    { from: '/usr/lib/shim/shimx64.efi.signed', to: host('shimx64.efi') },
+    { from: '/usr/lib/shim/mmx64.efi.signed', to: host('mmx64.efi') },
+    { from: '/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed', to: host('grubx64.efi') },
+    { from: '/boot/grub/esp.cfg', to: host('esp.cfg') },
+  ]
+  const files: BootFiles = {
+    bootImg: host('boot.img'),
+    coreImg: host('core.img'),
+    esp: {
+      // The removable path needs no entry in the firmware's memory, which an image can't bring.
+      'EFI/BOOT/BOOTX64.EFI': host('shimx64.efi'),
+      'EFI/BOOT/grubx64.efi': host('grubx64.efi'),
+      'EFI/BOOT/mmx64.efi': host('mmx64.efi'),
+      [`EFI/${efiVendor}/grub.cfg`]: host('esp.cfg'),
+    },
+  }
+  return { download, files }
+}
+
+/**
+ * Install and set up the system.
+ *
+ * @throws {BuildError} with the package manager's or the script's own words
+ */
+export async function installPackages(options: FillOptions, report: Report): Promise<RootTree> {
+  const { work, spec, mirrors } = options
+  const { download, files } = bootFiles(work, options.efiVendor)
+  const kind = spec.mode === 'root' ? 'directory' : 'tar'
+  const target = join(work, kind === 'directory' ? 'root' : 'root.tar')
+  await act(`make the package cache ${spec.cache.archives}`, async () => {
+    await makeParents(spec.cache.archives)
+    await makeParents(spec.cache.lists)
+  })
+  for (const [i, mirror] of mirrors.entries()) {
+    const follow = followMmdebstrap()
+    const words = mmdebstrapWords({ ...spec, mirror, target, download })
+    const { exitCode, stdout, stderr } = await $({
+      nothrow: true,
+      // INITRD=No: a kernel's own hook makes no initramfs, the boot loader's script does it once.
+      env: { ...options.proxyEnv, TMPDIR: work, INITRD: 'No' },
+      onLine: (line) => {
+        const news = follow(line)
+        if (news) report(...news)
+      },
+    })`${words}`
+    if (exitCode === 0) return { kind, path: target, bootFiles: files }
+    const output = `${stdout}\n${stderr}`
+    if (!releaseIsGone(output) || i + 1 === mirrors.length) throw mmdebstrapError(output)
+    log.warn(`${spec.codename} is gone from that mirror: trying ${mirrors[i + 1]!.main}`)
+    await rm(target, { recursive: true, force: true })
+  }
+  throw new Error('unreachable: no mirror to try')
+}
+
+/**
+ * In a user name space: let its users pass through the work directory, and take away at the end what
+ * belongs to them, which the user outside may not.
+ */
+export async function prepareNamespace(scope: Scope, work: string): Promise<void> {
+  await act(`let other users pass through ${work}`, () => chmod(work, 0o711))
+  scope.defer(`Remove what is left in ${work}`, async () => {
+    if (session.keep) return
+    await $({
+      undo: true,
+    })`unshare --user --map-root-user --map-auto -- find ${work} -mindepth 1 -delete`
+  })
+}
+
+/** Put the tree into the root file system of the disk, and remove it. */
+export async function fillRoot(tree: RootTree, disk: string, layout: Layout, times: DiskTimes) {
+  const env = mkfsRootEnv(times)
+  if (tree.kind === 'directory') {
+    await $({ env })`${mkfsRootWords(disk, layout, tree.path)}`
+    if (!session.keep) await act(`remove ${tree.path}`, () => rm(tree.path, { recursive: true }))
+    return
+  }
+  // Owners other than the user exist only inside a name space: unpack, fill and remove in one. Device
+  // nodes can't be made in there, and every boot makes them anew.
+  const script =
+    'set -e; directory=$1; tar=$2; shift 2; mkdir "$directory"; ' +
+    'trap \'rm -rf "$directory"\' EXIT; ' +
+    'tar --extract --exclude="./dev/*" --numeric-owner --xattrs --xattrs-include="*" --file "$tar" --directory "$directory"; "$@"'
+  const directory = `${tree.path}.d`
+  const words = mkfsRootWords(disk, layout, directory)
+  await $({
+    env,
+  })`unshare --user --map-root-user --map-auto -- sh -c ${[script]} sh ${directory} ${tree.path} ${words}`
+  if (!session.keep) await act(`remove ${tree.path}`, () => rm(tree.path))
+}

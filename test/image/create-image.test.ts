@@ -1,0 +1,107 @@
+/** `create-image-debian` as far as it gets without root, network and host packages. */
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { chmodSync, existsSync } from 'node:fs'
+import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { inTemporaryDir } from '../temporary.ts'
+
+const command = fileURLToPath(new URL('../../bin/create-image-debian', import.meta.url))
+
+function run(args: string[], env: NodeJS.ProcessEnv = {}) {
+  const options = { encoding: 'utf8', env: { ...process.env, ...env }, timeout: 30_000 } as const
+  const result = spawnSync(command, args, options)
+  return { status: result.status, stdout: result.stdout, lines: result.stderr.trim().split('\n') }
+}
+
+const usage = suite('create-image-debian, bad usage')
+for (const [args, status, expected] of [
+  [[], 2, /^Error: Missing RELEASE$/],
+  [['99'], 2, /^Error: Unknown Debian release "99": known are 11, 12, 13$/],
+  [['12', '--sise', '10G'], 2, /^Error: Unknown option --sise$/],
+  [['12', '--size', 'ten'], 2, /^Error: Cannot read size "ten"/],
+  [
+    ['12', '--customize', '/no/such.sh'],
+    2,
+    /^Error: Cannot read customize script "\/no\/such\.sh"$/,
+  ],
+  [['12', '--output', '/proc/images'], 1, /^Error: Cannot write to "\/proc\/images"/],
+  [['12', '--output', '/dev/null/x'], 1, /^Error: Cannot write to "\/dev\/null\/x"/],
+] as [string[], number, RegExp][]) {
+  usage(`${args.join(' ') || 'no words'}: status ${status}, one line`, () => {
+    const { status: found, stdout, lines } = run(args)
+    assert.match(lines[0]!, expected)
+    assert.ok(lines.length <= 2, lines.join('\n'))
+    assert.is(found, status)
+    assert.is(stdout, '')
+  })
+}
+usage.run()
+
+const host = suite('create-image-debian, host not ready')
+host('--no-install: status 3 with the one command that fixes it', () =>
+  inTemporaryDir(async (dir) => {
+    // A machine with Node and nothing else.
+    for (const program of ['bash', 'git', 'apt-get']) {
+      const path = spawnSync('which', [program], { encoding: 'utf8' }).stdout.trim()
+      if (path) await symlink(path, join(dir, program))
+    }
+    await symlink(process.execPath, join(dir, 'node'))
+    const env = { PATH: dir, HOME: dir }
+    const { status, lines } = run(['12', '--no-install', '--output', join(dir, 'bits')], env)
+    const at = lines.findIndex((line) => line.startsWith('Error: '))
+    assert.match(lines[at]!, /This machine lacks mmdebstrap \(installs packages/)
+    assert.match(lines[at + 1]!, /apt-get install -y --no-install-recommends mmdebstrap /)
+    assert.is(status, 3)
+    assert.not(existsSync(join(dir, 'bits')))
+  }),
+)
+host.run()
+
+const dry = suite('create-image-debian --dry-run')
+dry('prints the recipe and every command in order, and touches nothing', () =>
+  inTemporaryDir(async (dir) => {
+    const tmp = join(dir, 'tmp')
+    await mkdir(tmp)
+    const script = join(dir, 'custom.sh')
+    await writeFile(script, '#!/bin/sh\n')
+    const { status, stdout, lines } = run(
+      ['12', '--dry-run', '--output', join(dir, 'bits'), '--customize', script],
+      { TMPDIR: tmp, HOME: dir, XDG_CACHE_HOME: join(dir, 'cache') },
+    )
+    assert.is(status, 0)
+    assert.is(stdout, '')
+    assert.equal((await readdir(dir)).sort(), ['custom.sh', 'tmp'])
+    assert.equal(await readdir(tmp), [])
+
+    const text = lines.join('\n')
+    assert.match(text, /"title": "Debian 12 \(bookworm\)"/)
+    const order = [
+      /^\S.*mmdebstrap --verbose/m,
+      /^# create .*disk\.raw/m,
+      /^sfdisk /m,
+      /mkfs\.ext4 /,
+      /mkfs\.vfat /,
+      /mcopy .*BOOTX64/,
+      /^# write GRUB's boot sectors/m,
+      /^qemu-img map/m,
+      /^# write .*\.zfs\.gz.*libdeflate-gzip/m,
+      /^# write .*\.imgmanifest/m,
+      /^# rename .*\.partial to /m,
+      /^# Remove /m,
+    ].map((pattern) => text.search(pattern))
+    assert.not(order.includes(-1), `${order}`)
+    assert.equal(
+      order,
+      order.slice().sort((a, b) => a - b),
+    )
+
+    // All of it is a script that a shell can read.
+    await writeFile(join(dir, 'script'), text)
+    chmodSync(join(dir, 'script'), 0o755)
+    execFileSync('bash', ['-n', join(dir, 'script')])
+  }),
+)
+dry.run()

@@ -1,0 +1,111 @@
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { debian } from '../../distros/debian.ts'
+import { UsageError } from '../../lib/cli/errors.ts'
+import { type Command, type OptionTable, parseArguments } from '../../lib/cli/options.ts'
+import { imageOptions, resolveRecipe } from '../../lib/image/recipe.ts'
+import { compactTime, stampText } from '../../lib/image/stamp.ts'
+
+const at = new Date('2026-05-08T12:00:00Z')
+const stamp = { text: 'main-20260508T120000Z-abc', branch: 'main', at, commit: 'abc' }
+const command = {
+  name: 'x',
+  summary: '',
+  words: ['RELEASE'],
+  options: imageOptions,
+  examples: [],
+} as const satisfies Command<OptionTable>
+
+function recipe(argv: string[], env: NodeJS.ProcessEnv = { HOME: '/home/a' }) {
+  const { options, words } = parseArguments(command, argv, env)
+  return resolveRecipe(debian, words[0]!, options, stamp, env)
+}
+async function refusal(...argv: string[]): Promise<string> {
+  try {
+    await recipe(argv)
+  } catch (error) {
+    assert.instance(error, UsageError)
+    return (error as UsageError).message
+  }
+  return 'accepted'
+}
+
+const resolving = suite('resolveRecipe()')
+resolving('knows releases by number and codename', async () => {
+  for (const word of ['12', 'bookworm']) {
+    const { name, version, title, kernel, diskBytes } = await recipe([word])
+    assert.equal(
+      { name, version, title, kernel, diskBytes },
+      {
+        name: 'debian-12',
+        version: '20260508',
+        title: 'Debian 12 (bookworm)',
+        kernel: 'linux-image-amd64',
+        diskBytes: 10 * 1024 ** 3,
+      },
+    )
+  }
+})
+resolving('lists the known releases when one is unknown', async () => {
+  assert.is(await refusal('99'), 'Unknown Debian release "99": known are 11, 12, 13')
+})
+resolving('puts the wanted kernel in place of the default one', async () => {
+  const { packages } = await recipe(['12', '--kernel', 'linux-image-cloud-amd64'])
+  assert.ok(packages.includes('linux-image-cloud-amd64'))
+  assert.not(packages.includes('linux-image-amd64'))
+})
+resolving('adds packages, once each', async () => {
+  const { packages } = await recipe(['12', '--include', 'tmux,sudo'])
+  assert.ok(packages.includes('tmux'))
+  assert.is(packages.filter((name) => name === 'sudo').length, 1)
+})
+resolving('without --mirror: the default, then the archive', async () => {
+  const { mirrors } = await recipe(['11'])
+  assert.equal(mirrors[0], {})
+  assert.match(mirrors[1]!.main!, /archive/)
+})
+resolving('with --mirror: that one alone', async () => {
+  const { mirrors } = await recipe(['12', '--mirror', 'http://m/debian/'])
+  assert.equal(mirrors, [{ main: 'http://m/debian', security: debian.securityMirror }])
+  const none = await recipe(['12', '--mirror', 'http://m', '--security-mirror', 'none'])
+  assert.equal(none.mirrors, [{ main: 'http://m' }])
+})
+resolving('takes the proxy from the environment in either case', async () => {
+  const env = { HOME: '/', HTTP_PROXY: 'http://p:1', NO_PROXY: 'localhost' }
+  assert.equal((await recipe(['12'], env)).proxyEnv, {
+    http_proxy: 'http://p:1',
+    HTTP_PROXY: 'http://p:1',
+    https_proxy: 'http://p:1',
+    HTTPS_PROXY: 'http://p:1',
+    no_proxy: 'localhost',
+    NO_PROXY: 'localhost',
+  })
+  assert.equal((await recipe(['12'])).proxyEnv, {})
+})
+resolving('caches where XDG says', async () => {
+  assert.is((await recipe(['12'])).cache, '/home/a/.cache/hybrid-images')
+  const env = { HOME: '/home/a', XDG_CACHE_HOME: '/c' }
+  assert.is((await recipe(['12'], env)).cache, '/c/hybrid-images')
+})
+for (const [argv, expected] of [
+  [['12', '--size', '1G'], /too small: a system needs 2048M/],
+  [['12', '--include', 'Bad_Name'], /Cannot read package name "Bad_Name"/],
+  [['12', '--include=-oDir=x'], /Cannot read package name/],
+  [['12', '--kernel', 'a1,b1'], /name one package/],
+  [['12', '--customize', '/no/such'], /Cannot read customize script "\/no\/such"/],
+  [['12', '--customize', '/'], /it is no file/],
+  [['12', '--mirror', 'ftp://x'], /has to start with http/],
+  [['12', '--security-mirror', 'http://x'], /needs --mirror/],
+] as [string[], RegExp][]) {
+  resolving(`refuses ${argv.slice(1).join(' ')}`, async () => {
+    assert.match(await refusal(...argv), expected)
+  })
+}
+resolving.run()
+
+const stamps = suite('stampText(), compactTime()')
+stamps('make file names', () => {
+  assert.is(compactTime(new Date('2026-05-08T01:02:03.456Z')), '20260508T010203Z')
+  assert.is(stampText('feature/x y', at, 'abc'), 'feature-x-y-20260508T120000Z-abc')
+})
+stamps.run()
