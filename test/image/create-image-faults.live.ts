@@ -1,0 +1,195 @@
+/**
+ * `create-image-debian` when things go wrong: each time a one-line error, the right exit status, and
+ * nothing left behind. The builds share a package cache, so that the network is asked once.
+ */
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { execFileSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { chmod, mkdir, readdir, stat, truncate, writeFile } from 'node:fs/promises'
+import { createServer, request, type RequestListener, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import {
+  assertNothingLeft,
+  leftovers,
+  machineMirrors,
+  type Outcome,
+  run,
+  start,
+  workDir,
+} from '../live.ts'
+
+const { dir, remove } = await workDir()
+const mirrors = machineMirrors()
+const cache = join(dir, 'cache')
+const output = join(dir, 'bits')
+const before = leftovers()
+const build = (...more: string[]) => ['12', '--output', output, '--cache', cache, ...more]
+
+/** One line of error and at most one of hint, at the end of standard error; nothing else is left. */
+function assertFailed(outcome: Outcome, status: number, message: RegExp, hint?: RegExp) {
+  const lines = outcome.stderr.trimEnd().split('\n')
+  const at = lines.findIndex((line) => line.startsWith('Error: '))
+  assert.ok(at >= lines.length - 2, `the error is the last line:\n${lines.slice(-5).join('\n')}`)
+  assert.match(lines[at]!, message)
+  if (hint) assert.match(lines[at + 1] ?? '', hint)
+  assert.not.match(outcome.stderr, /^ +at .*:\d+:\d+/m, 'no stack trace')
+  assert.is(outcome.status, status)
+  assert.is(outcome.stdout, '')
+  assertNothingLeft(before)
+  assert.not(existsSync(output), 'no output directory')
+}
+
+/** A server on loopback for the time of one test. */
+async function withServer<T>(answer: RequestListener, work: (url: string) => Promise<T>) {
+  const server: Server = createServer(answer)
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  try {
+    return await work(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  } finally {
+    server.closeAllConnections()
+    server.close()
+  }
+}
+
+const faults = suite('create-image-debian, faults')
+faults.after(remove)
+
+faults('mirror unreachable', async () => {
+  const outcome = await run(
+    'create-image-debian',
+    build('--mirror', 'http://127.0.0.1:9/debian', '--security-mirror', 'none'),
+  )
+  assertFailed(
+    outcome,
+    1,
+    /Cannot install packages: .*127\.0\.0\.1/,
+    /network, --mirror and --proxy/,
+  )
+})
+faults('mirror without the release', () =>
+  withServer(
+    (_, response) => response.writeHead(404).end('no'),
+    async (url) => {
+      const outcome = await run(
+        'create-image-debian',
+        build('--mirror', url, '--security-mirror', 'none'),
+      )
+      assertFailed(outcome, 1, /does not have a Release file/, /--mirror/)
+    },
+  ),
+)
+faults('package that breaks off half-way', () =>
+  withServer(
+    // A proxy that lets everything through but one package, of which it sends the first half.
+    (incoming, response) => {
+      const broken = /\/netplan\.io_/.test(incoming.url!)
+      const {
+        host: _host,
+        'proxy-connection': _proxy,
+        range: _range,
+        ...headers
+      } = incoming.headers
+      const outgoing = request(incoming.url!, { headers }, (answer) => {
+        response.writeHead(answer.statusCode!, answer.headers)
+        if (!broken) return answer.pipe(response)
+        const half = Number(answer.headers['content-length']) / 2
+        let sent = 0
+        answer.on('data', (data: Buffer) => {
+          response.write(data.subarray(0, Math.max(0, half - sent)))
+          sent += data.length
+          if (sent >= half) setTimeout(() => response.destroy(), 50)
+        })
+      })
+      outgoing.on('error', () => response.destroy())
+      outgoing.end()
+    },
+    async (url) => {
+      const outcome = await run('create-image-debian', build('--proxy', url, ...mirrors))
+      assertFailed(outcome, 1, /Cannot install packages: .*netplan\.io/)
+    },
+  ),
+)
+faults('package that does not exist', async () => {
+  const outcome = await run(
+    'create-image-debian',
+    build('--include', 'no-such-package', ...mirrors),
+  )
+  assertFailed(outcome, 1, /no-such-package/, /--include/)
+})
+faults('disk full where the system is installed', async () => {
+  const small = join(dir, 'small')
+  await mkdir(small)
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=300m', 'tmpfs', small])
+  try {
+    const outcome = await run('create-image-debian', build(...mirrors), { env: { TMPDIR: small } })
+    assert.equal(await readdir(small), [])
+    assertFailed(outcome, 1, /No space left|not enough free space|enough free/i, /disk is full/)
+  } finally {
+    execFileSync('umount', [small])
+  }
+})
+for (const [name, line, signal, wait] of [
+  ['the package lists are read', /Install packages/, 'SIGINT', 700],
+  ['packages are extracted', /Install packages/, 'SIGINT', 8000],
+  ['packages are set up', /Install packages/, 'SIGTERM', 25_000],
+] as const) {
+  faults(`${signal} while ${name}`, async () => {
+    const { child, outcome, shows } = start('create-image-debian', build(...mirrors))
+    await shows(line)
+    await delay(wait)
+    const sent = Date.now()
+    child.kill(signal)
+    const result = await outcome
+    assert.ok(Date.now() - sent < 15_000, 'it ends soon')
+    assertFailed(result, 130, new RegExp(`Interrupted by ${signal}`))
+  })
+}
+faults('customize script that fails', async () => {
+  const script = join(dir, 'my script.sh')
+  await writeFile(script, '#!/bin/sh\necho about to fail\necho because of this >&2\nexit 7\n')
+  await chmod(script, 0o755)
+  const outcome = await run('create-image-debian', build('--customize', script, ...mirrors))
+  assertFailed(
+    outcome,
+    1,
+    /Script my_script\.sh failed in the new system with status 7: .*because of this/,
+    /--verbose/,
+  )
+})
+faults('disk full where the image is written', async () => {
+  const small = join(dir, 'small')
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=60m', 'tmpfs', small])
+  try {
+    const outcome = await run('create-image-debian', [
+      ...['12', '--output', small, '--cache', cache, '--offline'],
+      ...mirrors,
+    ])
+    assert.equal(await readdir(small), [])
+    assertFailed(outcome, 1, /Cannot write ".*zfs\.gz": no space left/, /Free some space/)
+  } finally {
+    execFileSync('umount', [small])
+  }
+})
+for (const [step, signal] of [
+  ['Make the disk', 'SIGINT'],
+  ['Write the image', 'SIGTERM'],
+] as const) {
+  faults(`${signal} in step "${step}", after a package in the cache was cut off`, async () => {
+    // apt has to notice, and fetch it again: the build goes on to the step.
+    const archives = join(cache, 'packages/debian-bookworm/archives')
+    const victim = (await readdir(archives)).find((name) => /^tzdata_/.test(name))!
+    await truncate(
+      join(archives, victim),
+      Math.floor((await stat(join(archives, victim))).size / 2),
+    )
+    const { child, outcome, shows } = start('create-image-debian', build(...mirrors))
+    await shows(new RegExp(step))
+    await delay(1500)
+    child.kill(signal)
+    assertFailed(await outcome, 130, new RegExp(`Interrupted by ${signal}`))
+  })
+}
+faults.run()

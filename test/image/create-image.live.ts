@@ -1,0 +1,302 @@
+/**
+ * `create-image-debian` as an operator runs it, with a real mirror: the image, what is in it, that it
+ * boots from both firmwares, and a second build without the network.
+ */
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { execFileSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { chmod, readdir, readFile, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import imgmanifest from 'imgmanifest'
+import { parseMap } from '../../lib/disk/extents.ts'
+import { bootPackages, bootUntil } from '../boot.ts'
+import {
+  assertNothingLeft,
+  leftovers,
+  machineMirrors,
+  needPackages,
+  run,
+  workDir,
+} from '../live.ts'
+
+needPackages({ ...bootPackages, debugfs: 'e2fsprogs', 'zfs-fuse': 'zfs-fuse' })
+
+const { dir, remove } = await workDir()
+const mirrors = machineMirrors()
+const output = join(dir, 'bits')
+const cache = join(dir, 'cache')
+const before = leftovers()
+
+type Built = {
+  manifest: string
+  image: { path: string; bytes: number; sha1: string; sha256: string }
+  timings: { step: string; seconds: number }[]
+}
+let built: Built
+let raw: string
+
+const building = suite('create-image-debian')
+building.after(remove)
+
+building('builds an image, and prints it as JSON', async () => {
+  const customize = join(dir, 'customize.sh')
+  await writeFile(
+    customize,
+    '#!/bin/sh -e\nid -u >/root/customized\necho "$http_proxy" >>/root/customized\n' +
+      'apt-get install -y --no-install-recommends tree >&2\n',
+  )
+  await chmod(customize, 0o755)
+  const result = await run('create-image-debian', [
+    ...['12', '--output', output, '--cache', cache, '--json', '--include', 'rsync'],
+    ...['--customize', customize],
+    ...mirrors,
+  ])
+  assert.is(result.status, 0)
+  built = JSON.parse(result.stdout) as Built
+  assert.equal((await readdir(dirname(built.manifest))).sort(), [
+    built.manifest.split('/').at(-1),
+    built.image.path.split('/').at(-1),
+  ])
+  const stamp = dirname(built.manifest).split('/').at(-1)
+  const latest = await readFile(join(output, 'debian-12-latest-build-stamp'), 'utf8')
+  assert.is(latest, `${stamp}\n`)
+  assert.match(stamp!, /^.+-\d{8}T\d{6}Z-([0-9a-f]{12}|nogit)(-dirty)?$/)
+})
+building('leaves nothing behind', () => assertNothingLeft(before))
+building('writes a manifest that Triton accepts', async () => {
+  const manifest = JSON.parse(await readFile(built.manifest, 'utf8')) as {
+    files: { sha1: string; size: number }[]
+    image_size: number
+  }
+  assert.is(imgmanifest.validatePublicManifest(manifest), null)
+  assert.is(manifest.files[0]!.sha1, built.image.sha1)
+  assert.is(manifest.files[0]!.size, built.image.bytes)
+  assert.is(manifest.image_size, 10240)
+  const sha1sum = execFileSync('sha1sum', [built.image.path], { encoding: 'utf8' })
+  assert.is(sha1sum.split(' ')[0], built.image.sha1)
+})
+building('writes a stream that zstreamdump and inspect-image find whole', async () => {
+  const script = `set -o pipefail; gzip -dc ${built.image.path} | zstreamdump`
+  const dump = execFileSync('bash', ['-c', script], { encoding: 'utf8' })
+  assert.match(dump, /features = 0\n/)
+  assert.match(dump, /Total DRR_END records = 1/)
+  const { status, stdout } = await run('inspect-image', [built.manifest])
+  assert.is(status, 0)
+  const checksum = /END checksum = (\S+)/.exec(dump)![1]!
+  assert.ok(stdout.includes(checksum), 'both compute the same checksum')
+})
+building('converts back to the raw disk', async () => {
+  raw = join(dir, 'disk.raw')
+  const { status } = await run('convert-image', [built.image.path, raw])
+  assert.is(status, 0)
+  execFileSync('sfdisk', ['--verify', '--quiet', raw])
+  const table = JSON.parse(execFileSync('sfdisk', ['--json', raw], { encoding: 'utf8' })) as {
+    partitiontable: { label: string; partitions: { start: number; size: number; name: string }[] }
+  }
+  assert.is(table.partitiontable.label, 'gpt')
+  assert.equal(
+    table.partitiontable.partitions.map(({ name }) => name),
+    ['bios', 'esp', 'root'],
+  )
+})
+building('holds a sound file system', () => {
+  // The root file system by itself, sparse, so that its own tools can look at it.
+  const start = 266240
+  execFileSync('bash', [
+    '-c',
+    `cp --sparse=always ${raw} ${dir}/root.tmp && dd if=${dir}/root.tmp of=${dir}/root.img ` +
+      `bs=1M skip=$((${start} / 2048)) conv=sparse status=none && rm ${dir}/root.tmp`,
+  ])
+  execFileSync('e2fsck', ['-fn', `${dir}/root.img`], { stdio: 'ignore' })
+})
+
+const debugfs = (request: string) =>
+  execFileSync('debugfs', ['-R', request, `${dir}/root.img`], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+const cat = (path: string) => debugfs(`cat ${path}`)
+const exists = (path: string) => !/File not found/.test(debugfsAll(`stat ${path}`))
+const debugfsAll = (request: string) =>
+  execFileSync('bash', ['-c', `debugfs -R '${request}' ${dir}/root.img 2>&1`], { encoding: 'utf8' })
+
+building('ran the operator’s script as root, and installed what was asked for', () => {
+  assert.is(cat('/root/customized'), '0\n\n')
+  assert.ok(exists('/usr/bin/rsync'))
+  assert.ok(exists('/usr/bin/tree'))
+})
+building('has nothing of the build in it', () => {
+  assert.is(cat('/etc/machine-id'), '')
+  for (const path of [
+    '/etc/hostname',
+    '/etc/ssh/ssh_host_ed25519_key',
+    '/etc/ssh/ssh_host_rsa_key',
+    '/var/lib/dbus/machine-id',
+    '/var/tmp/hybrid-images',
+    '/etc/apt/apt.conf.d/99mmdebstrap',
+    '/etc/dpkg/dpkg.cfg.d/99mmdebstrap',
+    '/var/log/dpkg.log',
+    '/var/log/apt/history.log',
+    '/root/.ssh',
+  ]) {
+    assert.not(exists(path), path)
+  }
+  // "." and ".." and what dpkg or systemd create empty
+  const names = (path: string) =>
+    [...debugfs(`ls -p ${path}`).matchAll(/^\/\d+\/\d+\/\d+\/\d+\/([^/]+)\//gm)].map(
+      ([, name]) => name!,
+    )
+  const files = (path: string) => names(path).filter((name) => !/^(\.\.?|lock|partial)$/.test(name))
+  assert.equal(files('/var/cache/apt/archives'), [])
+  assert.equal(files('/var/lib/apt/lists'), [])
+  assert.equal(files('/var/lib/cloud'), [])
+  assert.equal(files('/tmp'), [])
+  assert.equal(files('/var/tmp'), [])
+  assert.match(debugfs('stat /etc/resolv.conf'), /stub-resolv\.conf/)
+  assert.match(cat('/etc/shadow'), /^root:\*:/m)
+})
+building('has the vendor’s package sources, whatever it was built from', () => {
+  const sources = cat('/etc/apt/sources.list')
+  assert.match(sources, /^deb https?:\/\/\S+\/debian bookworm main$/m)
+  assert.match(sources, /^deb https?:\/\/\S+\/debian bookworm-updates main$/m)
+  assert.match(sources, /^deb https?:\/\/\S+\/debian-security bookworm-security main$/m)
+  assert.is(sources.trim().split('\n').length, 3)
+})
+building('listens to the metadata service only', async () => {
+  const ours = await readFile(new URL('../../cloud-init/90_smartos.cfg', import.meta.url), 'utf8')
+  assert.is(cat('/etc/cloud/cloud.cfg.d/90_smartos.cfg'), ours)
+  assert.match(ours, /^datasource_list: \[SmartOS\]$/m)
+})
+building('has both boot loaders, the console and the kernel arguments', () => {
+  assert.match(cat('/boot/grub/grub.cfg'), /console=ttyS0,115200n8 tsc=reliable net\.ifnames=0/)
+  assert.not.match(cat('/boot/grub/grub.cfg'), /ds=nocloud/)
+  assert.ok(exists('/boot/grub/i386-pc/core.img'))
+  assert.match(cat('/etc/fstab'), /^UUID=\S+ \/ ext4 /m)
+  assert.not.match(cat('/etc/fstab'), /swap/)
+  const esp = execFileSync('mdir', ['-b', '-/', '-i', `${raw}@@${4096 * 512}`], {
+    encoding: 'utf8',
+  })
+  assert.match(esp, /EFI\/BOOT\/BOOTX64\.EFI/)
+  assert.match(esp, /EFI\/debian\/grub\.cfg/i)
+})
+building('has a banner with name, version and date', () => {
+  const version = /-(\d{8})\.imgmanifest$/.exec(built.manifest)![1]!
+  for (const file of ['/etc/issue', '/etc/issue.net', '/etc/motd']) {
+    assert.match(cat(file), /Debian 12 \(bookworm\)/, file)
+    assert.ok(cat(file).includes(`debian-12 ${version}`), file)
+  }
+})
+building('allocates no zeros: the disk is sparse after the way there and back', () => {
+  const map = execFileSync('qemu-img', ['map', '--output=json', '-f', 'raw', raw], {
+    encoding: 'utf8',
+  })
+  const allocated = parseMap(map).reduce((sum, { length }) => sum + length, 0)
+  assert.ok(allocated < 2 * 1024 ** 3, `${allocated} bytes`)
+})
+const FIRMWARES = ['bios', 'uefi'] as const
+
+building('boots to a login prompt on ttyS0 from BIOS and from UEFI', async () => {
+  const boot = { shows: /^\S+ login: /m, seconds: 400 }
+  const consoles = await Promise.all(
+    FIRMWARES.map((firmware) => bootUntil(raw, { firmware, ...boot })),
+  )
+  for (const console of consoles) {
+    assert.match(console, /GNU GRUB/, 'the menu is on the serial port')
+    assert.match(console, /Linux version 6\.1/, "the kernel's messages are")
+    assert.match(console, /Debian 12 \(bookworm\)/, 'the banner is')
+    assert.not.match(console, /Kernel panic|emergency mode/)
+  }
+})
+building('sets itself up from the metadata service, from BIOS and from UEFI', async () => {
+  const facts = [
+    'hostname',
+    'df -B1G --output=size / | tail -n 1',
+    'findmnt -n -o FSTYPE,SOURCE /data',
+    'systemctl is-active fstrim.timer serial-getty@ttyS0',
+    'ip -4 -o address show | grep -o "10.0.2.77/24"',
+    'resolvectl dns | grep -o "10.0.2.3"',
+    'cat /root/.ssh/authorized_keys',
+    'sshd -T | grep -E "^(passwordauthentication|permitrootlogin)"',
+    'swapon --show | wc -l',
+    'systemctl --failed --no-legend | wc -l',
+    'update-grub >/dev/null 2>&1 && grep -c "console=ttyS0,115200n8 tsc=reliable" /boot/grub/grub.cfg',
+    'cloud-init query ds.meta_data.instance-id 2>/dev/null || cat /var/lib/cloud/data/instance-id',
+  ]
+  const nic = {
+    interface: 'net0',
+    mac: '52:54:00:00:00:01',
+    ips: ['10.0.2.77/24'],
+    gateways: ['10.0.2.2'],
+    primary: true,
+  }
+  const metadata = {
+    'sdc:uuid': '11111111-2222-3333-4444-555555555555',
+    'sdc:hostname': 'from-metadata',
+    'sdc:nics': JSON.stringify([nic]),
+    'sdc:resolvers': '["10.0.2.3"]',
+    root_authorized_keys: 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA test-key',
+    'user-script': `#!/bin/bash\n{ echo FACTS; ${facts.join('; ')}; echo END OF FACTS; } >/dev/ttyS0 2>&1\n`,
+  }
+  const boot = { metadata, shows: /END OF FACTS/, seconds: 500 }
+  const consoles = await Promise.all(
+    FIRMWARES.map((firmware) => bootUntil(raw, { firmware, ...boot })),
+  )
+  for (const console of consoles) {
+    const found = console.slice(console.lastIndexOf('FACTS\r\n', console.indexOf('END OF FACTS')))
+    // The kernel and services may write to the same port in between.
+    const lines = found
+      .split('\r\n')
+      .slice(1)
+      .map((line) => line.trim())
+    const has = (line: string | RegExp) =>
+      assert.ok(
+        lines.some((one) => (typeof line === 'string' ? one === line : line.test(one))),
+        `${line} in:\n${found}`,
+      )
+    has('from-metadata')
+    has('12') // the root file system, of 10 GiB in the image
+    has(/^ext4 +\/dev\/vdb$/)
+    assert.is(lines.filter((line) => line === 'active').length, 2)
+    has('10.0.2.77/24')
+    has('10.0.2.3')
+    has(/ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA test-key$/)
+    has('passwordauthentication no')
+    has(/^permitrootlogin (without-password|prohibit-password)$/)
+    assert.is(
+      lines.filter((line) => line === '0').length,
+      2,
+      `no swap, no failed unit in:\n${found}`,
+    )
+    has(/^[1-9]\d*$/)
+    has('11111111-2222-3333-4444-555555555555')
+  }
+})
+/** Programs in the order in which a log names them; comments and here-documents are no commands. */
+const programs = (log: string) =>
+  log
+    .replaceAll(/<<'END'\n[^]*?\nEND/g, '')
+    .split('\n')
+    .filter((line) => line && !line.startsWith('#'))
+    .map((line) => line.split(' ').find((word) => !/^\w+=/.test(word)))
+
+building('builds again without the network, by the commands that --dry-run prints', async () => {
+  const args = [
+    ...['12', '--output', join(dir, 'again'), '--cache', cache, '--include', 'rsync', '--offline'],
+    ...mirrors,
+  ]
+  // What tries the network all the same finds nobody there.
+  const env = { http_proxy: 'http://127.0.0.1:9', https_proxy: 'http://127.0.0.1:9', TRACE: '1' }
+  const dry = await run('create-image-debian', [...args, '--dry-run'], { env })
+  assert.not(existsSync(join(dir, 'again')))
+  const { status, stdout, stderr } = await run('create-image-debian', args, { env })
+  assert.is(status, 0)
+  assert.match(stdout, /^\/.*\/debian-12-\d{8}\.imgmanifest\n$/)
+  assertNothingLeft(before)
+  const changing = (log: string) => programs(log).filter((program) => program !== 'git') // it only reads
+  const ran = changing(stderr)
+  assert.equal(changing(dry.stderr), ran)
+  assert.ok(ran.includes('mmdebstrap') && ran.includes('qemu-img'))
+  assert.match(stderr, /^# \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z$/m)
+})
+building.run()

@@ -1,0 +1,90 @@
+/**
+ * README.md stays true: its usage text is what --help prints (`UPDATE=1 npm test -- readme` writes it
+ * anew), and every command in it runs. Builds run with --dry-run here; create-image.live.ts runs the
+ * first two commands for real, in a fresh clone.
+ */
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { convertImage } from '../lib/image/convert.ts'
+import { inspectImage } from '../lib/image/inspect.ts'
+import { imageManifest, writeManifest } from '../lib/image/manifest.ts'
+import { inTemporaryDir } from './temporary.ts'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const path = join(root, 'README.md')
+const BLOCK = /(<!-- usage: (\S+) -->\n)[^]*?(<!-- end -->)/g
+
+const readme = suite('README.md')
+readme('shows the usage text as it is', async () => {
+  const text = await readFile(path, 'utf8')
+  const fresh = text.replaceAll(BLOCK, (_, from: string, name: string, to: string) => {
+    const { stdout } = spawnSync(join(root, 'bin', name), ['--help'], { encoding: 'utf8' })
+    return `${from}\n${stdout.trimEnd().replaceAll(/^(?=.)/gm, '    ')}\n\n${to}`
+  })
+  if (process.env['UPDATE']) await writeFile(path, fresh)
+  else assert.is(text, fresh)
+})
+
+/** Commands in indented blocks, as `[text]`. */
+const commands = [
+  ...(await readFile(path, 'utf8')).replaceAll(BLOCK, '').matchAll(/^ {4}(\S.*)$/gm),
+]
+  .map(([, line]) => line!.replace(/ +#.*$/, ''))
+  .filter((line) => !/^imgadm/.test(line)) // on SmartOS only
+
+readme('has commands', () => assert.ok(commands.length >= 10, commands.join('\n')))
+for (const line of commands) {
+  readme(`runs: ${line}`, () =>
+    inTemporaryDir(async (dir) => {
+      const npm = /^npm (?:run )?(\S+)$/.exec(line)
+      if (npm) {
+        const { scripts } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
+          scripts: Record<string, string>
+        }
+        return assert.ok(scripts[npm[1]!], `package.json has a script ${npm[1]}`)
+      }
+      const bench = /^node lib\/cli\/launcher\.js (bench\/\S+)$/.exec(line)
+      if (bench) return assert.ok(existsSync(join(root, bench[1]!)))
+
+      await writeFile(join(dir, 'my-changes.sh'), '#!/bin/sh\n')
+      const isBuild = /create-image-/.test(line)
+      if (!isBuild) await makeFiles(dir, line.includes('disk.raw my-image'))
+      const script = line
+        .replace('./bin/', `${root}bin/`)
+        .replace('/data/bits)', `${dir}/bits)`)
+        .replace(/\)?$/, (end) =>
+          isBuild && !line.includes('--dry-run') ? ` --dry-run${end}` : end,
+        )
+      const { status, stderr } = spawnSync('bash', ['-c', script], { cwd: dir, encoding: 'utf8' })
+      assert.is(status, 0, stderr)
+    }),
+  )
+}
+
+/** The files that README's other commands work on: an image with its manifest, or a disk. */
+async function makeFiles(dir: string, disk: boolean): Promise<void> {
+  const raw = join(dir, 'disk.raw')
+  await writeFile(raw, Buffer.alloc(1024 ** 2, 'disk'))
+  if (disk) return
+  const image = join(dir, 'debian-12-20261121.zfs.gz')
+  await convertImage(raw, image, 8192, () => {})
+  const { file, stream } = await inspectImage(image)
+  const manifest = imageManifest({
+    name: 'debian-12',
+    version: '20261121',
+    description: 'a test',
+    homepage: 'https://example.com/',
+    volumeBytes: 1024 ** 2,
+    publishedAt: new Date(0),
+    defaultUser: 'root',
+    sha256: file.sha256,
+    file: { sha1: file.sha1, bytes: file.bytes, datasetGuid: stream.guid },
+  })
+  await writeManifest(manifest, join(dir, 'debian-12-20261121.imgmanifest'))
+}
+readme.run()
