@@ -99,6 +99,11 @@ async function allGone(dir: string): Promise<number> {
   }
   return pids.length
 }
+/** Resolves when so many processes have begun. */
+async function started(dir: string, count: number): Promise<void> {
+  const pids = () => readFile(join(dir, 'pids'), 'utf8').catch(() => '')
+  while ((await pids()).trim().split('\n').filter(Boolean).length < count) await delay(10)
+}
 function alive(pid: number): boolean {
   try {
     return process.kill(pid, 0)
@@ -128,7 +133,11 @@ for (const [how, script, expected] of [
     }),
   )
 }
-const STUCK = 'echo $$ >>$dir/pids; mkdir $dir/first 2>/dev/null && exec gzip -nc; exec sleep 60'
+// Compresses the first chunk, which alone begins with "some", once three processes are there; is stuck
+// with any other.
+const STUCK =
+  'echo $$ >>$dir/pids; cat >$dir/$$; test "$(head -c 4 $dir/$$)" = some || exec sleep 60; ' +
+  'until test $(wc -l <$dir/pids) -ge 3; do sleep 0.01; done; exec gzip -nc <$dir/$$'
 programs('ends its processes when the reader stops early', () =>
   withStandIn(STUCK, async (dir) => {
     for await (const member of gzip(inPieces(data), { compressor, jobs: 3 })) {
@@ -141,7 +150,7 @@ programs('ends its processes when the reader stops early', () =>
 programs('ends its processes when the signal is aborted', () =>
   withStandIn('echo $$ >>$dir/pids; exec sleep 60', async (dir) => {
     const stop = new AbortController()
-    setTimeout(() => stop.abort(new Error('enough')), 200)
+    void started(dir, 3).then(() => stop.abort(new Error('enough')))
     const options = { compressor, signal: stop.signal, jobs: 3 } as const
     const error = await errorOf(() => collect(gzip(inPieces(data), options)))
     assert.is(error.message, 'enough')
@@ -152,7 +161,7 @@ programs('ends its processes when its input fails', () =>
   withStandIn('echo $$ >>$dir/pids; exec sleep 60', async (dir) => {
     async function* broken() {
       yield* inPieces(data.subarray(0, 4 * MIB))
-      await delay(200)
+      await started(dir, 1)
       throw new Error('the disk is gone')
     }
     const error = await errorOf(() => collect(gzip(broken(), { compressor, jobs: 3 })))
