@@ -3,7 +3,6 @@
  * reverse order when the command ends, by success, error or interruption alike.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { explain } from './errors.ts'
 import { act } from './run.ts'
@@ -30,7 +29,7 @@ export class Scope {
    * /var/tmp is the default: /tmp is memory on many machines, and images are large.
    */
   async tempDir(prefix: string, parent = process.env['TMPDIR'] || '/var/tmp'): Promise<string> {
-    const template = join(parent || tmpdir(), `${prefix}-`)
+    const template = join(parent, `${prefix}-`)
     const make = session.dryRun ? Promise.resolve(`${template}XXXXXX`) : mkdtemp(template)
     const dir = await make.catch((error: unknown) => {
       throw explain(`make a temporary directory in "${parent}"`, error)
