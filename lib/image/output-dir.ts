@@ -55,8 +55,12 @@ export async function makeOutputDir(
       await act(`rename ${partial} to ${final}`, () => rename(partial, final))
       const latest = join(place.output, `${place.name}-latest-build-stamp`)
       await act(`note the stamp in ${latest}`, async () => {
-        await writeFile(`${latest}.partial`, `${place.stamp}\n`)
-        await rename(`${latest}.partial`, latest)
+        try {
+          await writeFile(`${latest}.partial`, `${place.stamp}\n`)
+          await rename(`${latest}.partial`, latest)
+        } finally {
+          await rm(`${latest}.partial`, { force: true }) // there only when the disk is full, say
+        }
       })
     },
   }
