@@ -1,7 +1,7 @@
 /**
  * The recipe that every create-image-<distro> command follows, from options to manifest.
  */
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Distro } from '../../distros/distro.ts'
 import { log } from '../cli/log.ts'
@@ -18,7 +18,7 @@ import { type Layout, plainLayout } from '../disk/layout.ts'
 import { checkUserNamespaces } from '../host/user-namespaces.ts'
 import { ensureTools, TOOLS } from '../host/tools.ts'
 import { fillRoot, installPackages, prepareNamespace } from '../methods/bootstrap.ts'
-import type { Bootstrap, GuestScript } from '../methods/mmdebstrap.ts'
+import { type Bootstrap, type GuestScript, STAGING } from '../methods/mmdebstrap.ts'
 import { smartos } from '../targets/smartos.ts'
 import type { ImageFile } from './image-file.ts'
 import { checkDraft, imageManifest, writeManifest } from './manifest.ts'
@@ -195,12 +195,10 @@ function bootstrapOf(
     // FAT's short volume id, as blkid and fstab write it
     ESP_UUID: layout.esp.volumeId.toUpperCase().replace(/^(.{4})/, '$1-'),
     KERNEL_ARGUMENTS: smartos.kernelArguments.join(' '),
+    GUEST_TOOLS: join(STAGING, basename(smartos.guestTools.directory)),
   }
-  const script = (path: string): GuestScript => ({
-    path: project(`distros/${path}`),
-    name: path.split('/').at(-1)!,
-    env,
-  })
+  const script = (path: string): GuestScript => ({ path: project(path), name: basename(path), env })
+  const ours = (path: string) => script(`distros/${path}`)
   const cache = join(recipe.cache, 'packages', `${distro.name}-${recipe.release.codename}`)
   return {
     mode,
@@ -211,11 +209,12 @@ function bootstrapOf(
     cache: { archives: join(cache, 'archives'), lists: join(cache, 'lists') },
     offline: recipe.offline,
     files: smartos.files.map(({ from, to }) => ({ from: project(from), to })),
-    setup: distro.setup.map(script),
+    directories: [project(smartos.guestTools.directory)],
+    setup: [...distro.setup.map(ours), script(smartos.guestTools.install)],
     customize:
       recipe.customize === undefined
         ? undefined
-        : { path: recipe.customize, name: recipe.customize.split('/').at(-1)!, env },
-    finish: [script(distro.bootLoader), script(distro.cleanUp)],
+        : { path: recipe.customize, name: basename(recipe.customize), env },
+    finish: [ours(distro.bootLoader), ours(distro.cleanUp)],
   }
 }

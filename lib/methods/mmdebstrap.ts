@@ -36,6 +36,8 @@ export type Bootstrap = {
   offline: boolean
   /** Host file to guest path. */
   files: readonly { from: string; to: string }[]
+  /** Host directories whose contents the scripts find in STAGING, below their own names. */
+  directories: readonly string[]
   setup: readonly GuestScript[]
   customize: GuestScript | undefined
   finish: readonly GuestScript[]
@@ -84,6 +86,7 @@ function customizeHooks(spec: Bootstrap): string[] {
     ...saveCache,
     `mkdir -p "$1${STAGING}"`,
     ...spec.files.map(({ from, to }) => `upload ${shellWord(from)} ${shellWord(to)}`),
+    ...spec.directories.map((from) => `copy-in ${shellWord(from)} ${STAGING}`),
     // A resolver service in the guest has replaced this file by a link that leads nowhere yet.
     'rm -f "$1/etc/resolv.conf"; cat /etc/resolv.conf >"$1/etc/resolv.conf"',
     ...scripts.flatMap((script, i) => [

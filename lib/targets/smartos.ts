@@ -14,12 +14,15 @@ export type GuestFile = {
 export type Target = {
   name: string
   files: readonly GuestFile[]
+  /** Programs for the guest, below the project's folder: a directory, and what installs it there. */
+  guestTools: { directory: string; install: string }
   kernelArguments: readonly string[]
 }
 
 export const smartos: Target = {
   name: 'smartos',
   files: [{ from: 'cloud-init/90_smartos.cfg', to: '/etc/cloud/cloud.cfg.d/90_smartos.cfg' }],
+  guestTools: { directory: 'sdc-vmtools/linux', install: 'sdc-vmtools/linux/install.sh' },
   kernelArguments: [
     // The last console is /dev/console: the one that an operator of a cloud can see.
     'console=tty0',

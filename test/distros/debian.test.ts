@@ -46,7 +46,8 @@ config('uses options that cloud-init 20.4 knows, as lines that can be relied on'
     'disable_root: false',
     'ssh_pwauth: false',
     'users: []',
-    '  - [vdb, /data, ext4]',
+    '      ephemeral0: /dev/disk/triton-data',
+    '  - [ephemeral0, /data, ext4]',
   ]) {
     assert.ok(text.split('\n').includes(line), line)
   }

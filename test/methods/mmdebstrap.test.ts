@@ -14,6 +14,7 @@ const spec: Bootstrap = {
   cache: { archives: '/c/archives', lists: '/c/lists' },
   offline: false,
   files: [{ from: '/p/x.cfg', to: '/etc/x.cfg' }],
+  directories: ['/p/tools'],
   setup: [{ path: '/p/setup.sh', name: 'setup.sh', env: { TITLE: "It's (1)" } }],
   customize: undefined,
   finish: [{ path: '/p/clean-up.sh', name: 'clean-up.sh', env: {} }],
