@@ -173,6 +173,12 @@ export function parseSize(text: string): number {
   throw new UsageError(`Cannot read size "${text}": write a whole number and M, G or T, as in 10G`)
 }
 
+/** A whole number above zero. @throws {UsageError} otherwise */
+export function parseCount(text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text)
+  throw new UsageError(`Cannot read number "${text}": write a whole number above zero`)
+}
+
 /** `a,b c` to its words. */
 export function parseList(text: string): string[] {
   return text.split(/[\s,]+/).filter(Boolean)

@@ -43,6 +43,21 @@ export const TOOLS = {
   },
 } as const satisfies Record<string, Tool>
 
+/** What a virtual machine needs, and a conversation with its guest. */
+export const MACHINE_TOOLS = {
+  qemu: tool('qemu-system-x86_64', 'qemu-system-x86', 'runs virtual machines'),
+  qemuImg: TOOLS.qemuImg,
+  seabios: tool(
+    '/usr/share/seabios/bios-256k.bin',
+    'seabios',
+    'is the BIOS firmware of virtual machines',
+  ),
+  ssh: tool('ssh', 'openssh-client', 'logs in at the guest'),
+  sshKeygen: tool('ssh-keygen', 'openssh-client', 'makes keys for the guest'),
+  timeout: tool('timeout', 'coreutils', 'limits the trial of KVM'),
+  setpriv: tool('setpriv', 'util-linux', 'ends machines together with this program'),
+} as const satisfies Record<string, Tool>
+
 /** Debian keeps these out of an ordinary user's $PATH. */
 const SYSTEM_DIRS = ['/usr/local/sbin', '/usr/sbin', '/sbin']
 

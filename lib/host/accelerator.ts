@@ -1,0 +1,86 @@
+/**
+ * Which of QEMU's accelerators this machine can use.
+ *
+ * A /dev/kvm that can be opened may still not work, or be slower than emulation: it happens in
+ * virtual machines that offer it half. So KVM is tried, with a tiny payload and a short limit.
+ */
+import { accessSync, constants } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { HostError } from '../cli/errors.ts'
+import { log } from '../cli/log.ts'
+import { $ } from '../cli/run.ts'
+
+export const ACCELERATORS = ['auto', 'kvm', 'tcg'] as const
+export type AcceleratorChoice = (typeof ACCELERATORS)[number]
+
+export type Accelerator = {
+  name: 'kvm' | 'tcg'
+  /** CPU model that works with it. */
+  cpu: string
+}
+
+/** A plain named model: under emulation "max" makes kernels panic at random. */
+const tcg: Accelerator = { name: 'tcg', cpu: 'Nehalem' }
+
+/** Tried in this order: some nested hypervisors refuse a register of the host's own model. */
+const KVM_MODELS = ['host', 'qemu64'] as const
+
+const payload = fileURLToPath(new URL('kvm-probe.bin', import.meta.url))
+/** What the payload makes QEMU exit with. */
+const PROBE_PASSED = 33
+/** A working KVM needs half a second, emulation less than one. */
+const PROBE_SECONDS = 5
+
+/** QEMU's words for one trial. */
+export function probeWords(cpu: string): string[] {
+  return [
+    ...['timeout', '--kill-after=2', String(PROBE_SECONDS)],
+    'qemu-system-x86_64',
+    ...['-accel', 'kvm'],
+    ...['-cpu', cpu],
+    ...['-m', '64M'],
+    ...['-nodefaults', '-display', 'none'],
+    ...['-device', 'isa-debug-exit,iobase=0xf4,iosize=1'],
+    ...['-drive', `file=${payload},format=raw,if=ide,snapshot=on`],
+  ]
+}
+
+/** Whether KVM works: the CPU model that it works with, or why not. */
+async function probeKvm(device: string): Promise<{ cpu: string } | { why: string }> {
+  try {
+    accessSync(device, constants.R_OK | constants.W_OK)
+  } catch {
+    return { why: `${device} is missing, or may not be used by this user` }
+  }
+  let why = ''
+  for (const cpu of KVM_MODELS) {
+    const { exitCode, stderr } = await $({ nothrow: true, readOnly: true })`${probeWords(cpu)}`
+    if (exitCode === PROBE_PASSED) return { cpu }
+    // What timeout exits with at the limit.
+    why = [124, 137].includes(exitCode)
+      ? `${device} is there, but a small program did not end within ${PROBE_SECONDS} s under it`
+      : `${device} is there, but QEMU says: ${stderr.trim().split('\n')[0]}`
+  }
+  return { why }
+}
+
+/**
+ * The accelerator to use, tried out where it matters.
+ *
+ * @throws {HostError} when KVM is asked for and does not work
+ */
+export async function chooseAccelerator(
+  choice: AcceleratorChoice,
+  device = '/dev/kvm',
+): Promise<Accelerator> {
+  if (choice === 'tcg') return tcg
+  const probe = await probeKvm(device)
+  if ('cpu' in probe) return { name: 'kvm', cpu: probe.cpu }
+  if (choice === 'kvm') {
+    throw new HostError(`Cannot use KVM: ${probe.why}`, {
+      hint: 'Choose --accel tcg: emulation, several times slower',
+    })
+  }
+  log.warn(`KVM can't be used (${probe.why}): emulating, which is several times slower`)
+  return tcg
+}

@@ -1,0 +1,96 @@
+/**
+ * UEFI firmware for QEMU, found by the descriptors that distributions install with it: paths and
+ * formats differ between them and change between releases.
+ * Source: QEMU's docs/interop/firmware.json.
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { HostError } from '../cli/errors.ts'
+import type { Tool } from './tools.ts'
+
+export type Firmware = {
+  /** Code, read-only; shared by all machines. */
+  code: string
+  codeFormat: string
+  /** What a machine's own variables start from. */
+  variables: string
+  variablesFormat: string
+}
+
+/** The administrator's own come first, as for QEMU's other users. */
+const DIRS = ['/etc/qemu/firmware', '/usr/share/qemu/firmware']
+
+type Descriptor = {
+  'interface-types'?: string[]
+  mapping?: {
+    device?: string
+    executable?: { filename: string; format: string }
+    'nvram-template'?: { filename: string; format: string }
+  }
+  targets?: { architecture: string; machines: string[] }[]
+  features?: string[]
+}
+
+/** Features that need more than a plain machine, or refuse unsigned systems. */
+const UNWANTED = ['requires-smm', 'enrolled-keys']
+
+/** The firmware in a descriptor, where it suits machines of this family (`pc-i440fx`, `pc-q35`). */
+export function readDescriptor(text: string, family: string): Firmware | undefined {
+  const { mapping, targets, features, ...rest } = JSON.parse(text) as Descriptor
+  const { executable, 'nvram-template': variables, device } = mapping ?? {}
+  const suits = targets?.some(
+    ({ architecture, machines }) =>
+      architecture === 'x86_64' && machines.some((name) => name.startsWith(family)),
+  )
+  if (!suits || !rest['interface-types']?.includes('uefi') || device !== 'flash') return undefined
+  if (!executable || !variables) return undefined
+  if (features?.some((feature) => UNWANTED.includes(feature))) return undefined
+  return {
+    code: executable.filename,
+    codeFormat: executable.format,
+    variables: variables.filename,
+    variablesFormat: variables.format,
+  }
+}
+
+/** Firmware for machines of a family, or undefined. */
+export function findFirmware(family: string, dirs: readonly string[] = DIRS): Firmware | undefined {
+  for (const dir of dirs) {
+    for (const name of listed(dir)) {
+      const found = readDescriptor(readFileSync(join(dir, name), 'utf8'), family)
+      if (found) return found
+    }
+  }
+  return undefined
+}
+
+const listed = (dir: string) => {
+  try {
+    return readdirSync(dir)
+      .filter((name) => name.endsWith('.json'))
+      .sort()
+  } catch {
+    return [] // QEMU's users need not have it
+  }
+}
+
+/** As findFirmware. @throws {HostError} when there is none */
+export function needFirmware(family: string): Firmware {
+  const found = findFirmware(family)
+  if (found) return found
+  throw new HostError(
+    `Cannot find UEFI firmware for ${family} machines: none of ${DIRS.join(', ')} describes it`,
+    {
+      hint: 'Install it; on Debian and Ubuntu: apt-get install -y ovmf',
+    },
+  )
+}
+
+/** For ensureTools(): the firmware as a file that a package brings. */
+export function firmwareTool(family: string): Tool {
+  return {
+    name: findFirmware(family)?.code ?? '/usr/share/OVMF/OVMF_CODE_4M.fd',
+    apt: 'ovmf',
+    why: 'is the UEFI firmware of virtual machines',
+  }
+}

@@ -1,0 +1,108 @@
+/**
+ * A virtual machine that runs: its console, its screen, its network, its end.
+ *
+ * The console's first bytes are never lost: the machine stands still until we are connected.
+ */
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { BuildError } from '../cli/errors.ts'
+import { $, type Output } from '../cli/run.ts'
+import type { Scope } from '../cli/scope.ts'
+import { connectUnix } from '../host/unix-socket.ts'
+import { SerialConsole } from './console.ts'
+import { type MachineSpec, qemuWords } from './qemu.ts'
+import { Qmp } from './qmp.ts'
+
+export type Machine = {
+  console: SerialConsole
+  /** Socket of the second serial port, to serve metadata on. */
+  metadataSocket: string
+  /** Let the processor run: before, nothing of the guest has happened. */
+  go(): Promise<void>
+  /** Port on 127.0.0.1 that leads to the guest's forwarded one. */
+  forwardedPort(): Promise<number>
+  /** What the graphical console shows, as PNG. */
+  screenshot(path: string): Promise<void>
+  /** Resolves when the machine has ended by itself; rejects when it does not in time. */
+  off(seconds: number): Promise<void>
+  /** End it now. */
+  stop(): Promise<void>
+}
+
+/** How long QEMU may take to be ready, in milliseconds. */
+const START_MS = 20_000
+
+/**
+ * Start a machine; it waits for `go`.
+ *
+ * @param logPath serial log, appended to
+ * @throws {BuildError} with QEMU's words when it does not start
+ */
+export async function startMachine(
+  spec: Omit<MachineSpec, 'sockets'>,
+  scope: Scope,
+  logPath: string,
+): Promise<Machine> {
+  // A path of a unix socket has room for 107 bytes only, and $TMPDIR may be long.
+  const dir = await scope.tempDir('machine', '/tmp')
+  const sockets = {
+    console: join(dir, 'console'),
+    metadata: join(dir, 'metadata'),
+    qmp: join(dir, 'qmp'),
+  }
+  const words = [...qemuWords({ ...spec, sockets }), '-S']
+  const ended: Promise<Output> = $({ nothrow: true })`${words}`
+  let output: Output | undefined
+  const over = ended.then(
+    (result) => (output = result),
+    () => undefined, // interrupted: main() knows
+  )
+  const startFailed = over.then(() => {
+    throw new BuildError(`Cannot start machine ${spec.name}: QEMU ended: ${complaint(output)}`)
+  })
+  startFailed.catch(() => {})
+
+  const connect = async () => {
+    const qmp = await Qmp.connect(sockets.qmp)
+    const serial = await connectUnix(sockets.console, START_MS)
+    return { qmp, console: new SerialConsole(serial, logPath) }
+  }
+  const { qmp, console } = await Promise.race([connect(), startFailed])
+  void over.then(() => console.end(`QEMU ended${output?.stderr ? `: ${complaint(output)}` : ''}`))
+
+  const stop = async () => {
+    if (!output) await qmp.execute('quit').catch(() => {})
+    qmp.close()
+    await over
+  }
+  scope.defer(`Stop machine ${spec.name}`, stop)
+  return {
+    console,
+    metadataSocket: sockets.metadata,
+    async go() {
+      await qmp.execute('cont')
+    },
+    async forwardedPort() {
+      const text = await qmp.execute('human-monitor-command', { 'command-line': 'info usernet' })
+      const [, port] = /HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)/.exec(String(text)) ?? []
+      if (port === undefined)
+        throw new BuildError(`Cannot find the forwarded port: QEMU says ${text}`)
+      return Number(port)
+    },
+    async screenshot(path) {
+      await qmp.execute('screendump', { filename: path, format: 'png' })
+    },
+    async off(seconds) {
+      const limit = new AbortController()
+      const tooLong = delay(seconds * 1000, 'late', { signal: limit.signal }).catch(() => undefined)
+      if ((await Promise.race([over, tooLong])) === 'late') {
+        throw new BuildError(`Machine ${spec.name} did not power off within ${seconds} s`)
+      }
+      limit.abort()
+      qmp.close()
+    },
+    stop,
+  }
+}
+
+const complaint = (output: Output | undefined) => output?.stderr.trim().split('\n').at(-1) ?? ''

@@ -1,0 +1,92 @@
+/** QEMU's command line for a machine, from a description. Source: qemu-system-x86_64(1). */
+import type { Accelerator } from '../host/accelerator.ts'
+import { hardware, type HardwareName, type MachineFirmware } from './hardware.ts'
+
+export type MachineDisk = { path: string; format: 'qcow2' | 'raw' }
+
+export type Nic = {
+  mac: string
+  /** The guest's own network; nothing leaves it. */
+  subnet: string
+  gateway: string
+  resolver: string
+  /** Reached from the host's loopback at a port that QEMU chooses. */
+  forward: { address: string; port: number }
+}
+
+export type MachineSpec = {
+  /** In messages: `bios`. */
+  name: string
+  accelerator: Accelerator
+  hardware: HardwareName
+  firmware: MachineFirmware
+  memoryMiB: number
+  cpus: number
+  /** As SMBIOS tells it; a SmartOS machine's is the instance's. */
+  uuid: string
+  disks: readonly MachineDisk[]
+  nic: Nic
+  /** Unix sockets that QEMU listens on. */
+  sockets: { console: string; metadata: string; qmp: string }
+}
+
+/** A value in a comma-separated list: commas in it are doubled. */
+const listed = (value: string) => value.replaceAll(',', ',,')
+
+/** What cloud-init and mdata-client know a SmartOS instance by. */
+const smbios = (uuid: string) =>
+  `type=1,manufacturer=Joyent,product=SmartDC HVM,version=7.20000101T000000Z,serial=${uuid},uuid=${uuid},sku=001,family=Virtual Machine`
+
+function firmwareWords(firmware: MachineFirmware): string[] {
+  if (firmware === 'bios') return []
+  const { code, codeFormat, variablesFormat } = firmware.code
+  return [
+    ...['-drive', `if=pflash,unit=0,format=${codeFormat},readonly=on,file=${listed(code)}`],
+    ...['-drive', `if=pflash,unit=1,format=${variablesFormat},file=${listed(firmware.variables)}`],
+  ]
+}
+
+/**
+ * The whole command; the machine ends when its guest reboots or powers off, and with
+ * the process that started it.
+ */
+export function qemuWords(spec: MachineSpec): string[] {
+  const { accelerator, nic, sockets } = spec
+  const parts = hardware[spec.hardware]
+  const socket = (id: string, path: string) =>
+    `socket,id=${id},path=${listed(path)},server=on,wait=off`
+  return [
+    // A machine must not outlive us, however we end.
+    ...['setpriv', '--pdeathsig', 'KILL', '--'],
+    'qemu-system-x86_64',
+    ...['-name', `hybrid-images-${spec.name}`],
+    ...['-machine', parts.machine],
+    ...['-accel', accelerator.name === 'tcg' ? 'tcg,thread=multi' : accelerator.name],
+    ...['-cpu', accelerator.cpu],
+    ...['-smp', String(spec.cpus)],
+    ...['-m', `${spec.memoryMiB}M`],
+    ...['-smbios', smbios(spec.uuid)],
+    ...['-rtc', 'base=utc'],
+    '-nodefaults',
+    '-no-reboot', // the end of a boot is the end of the process, as on SmartOS
+    ...['-vga', 'std'],
+    ...['-display', 'none'],
+    ...firmwareWords(spec.firmware),
+    ...spec.disks.flatMap(({ path, format }, i) => [
+      ...[
+        '-drive',
+        `file=${listed(path)},format=${format},if=none,id=disk${i},discard=unmap,cache=unsafe`,
+      ],
+      ...['-device', parts.disk(`disk${i}`, i)],
+    ]),
+    '-netdev',
+    `user,id=net0,restrict=on,net=${nic.subnet},host=${nic.gateway},dns=${nic.resolver},hostfwd=tcp:127.0.0.1:0-${nic.forward.address}:${nic.forward.port}`,
+    ...['-device', parts.nic('net0', nic.mac)],
+    ...['-device', 'virtio-rng-pci'],
+    ...['-chardev', socket('console', sockets.console)],
+    ...['-serial', 'chardev:console'],
+    ...['-chardev', socket('metadata', sockets.metadata)],
+    ...['-serial', 'chardev:metadata'],
+    ...['-qmp', `unix:${listed(sockets.qmp)},server=on,wait=off`],
+  ]
+}

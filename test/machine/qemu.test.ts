@@ -1,0 +1,91 @@
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { HARDWARE } from '../../lib/machine/hardware.ts'
+import { type MachineSpec, qemuWords } from '../../lib/machine/qemu.ts'
+
+const spec: MachineSpec = {
+  name: 'bios',
+  accelerator: { name: 'tcg', cpu: 'Nehalem' },
+  hardware: 'kvm',
+  firmware: 'bios',
+  memoryMiB: 1024,
+  cpus: 2,
+  uuid: '11111111-7e57-4ade-a117-0123456789ab',
+  disks: [
+    { path: '/w/a,b.qcow2', format: 'qcow2' },
+    { path: '/w/data.raw', format: 'raw' },
+  ],
+  nic: {
+    mac: '90:b8:d0:00:00:01',
+    subnet: '10.88.88.0/24',
+    gateway: '10.88.88.2',
+    resolver: '10.88.88.3',
+    forward: { address: '10.88.88.217', port: 22 },
+  },
+  sockets: { console: '/s/console', metadata: '/s/metadata', qmp: '/s/qmp' },
+}
+/** Values of an option, in order. */
+const values = (option: string, words: string[]) =>
+  words.flatMap((word, i) => (word === option ? [words[i + 1]!] : []))
+
+const words = suite('qemuWords()')
+words('says that it is a SmartOS machine', () => {
+  const [smbios] = values('-smbios', qemuWords(spec))
+  assert.match(smbios!, /^type=1,manufacturer=Joyent,product=SmartDC HVM,/)
+  assert.match(smbios!, /uuid=11111111-7e57-4ade-a117-0123456789ab/)
+})
+words('has the console on the first serial port, the metadata on the second', () => {
+  assert.equal(values('-serial', qemuWords(spec)), ['chardev:console', 'chardev:metadata'])
+})
+words('doubles commas in paths', () => {
+  assert.match(values('-drive', qemuWords(spec))[0]!, /^file=\/w\/a,,b\.qcow2,format=qcow2,/)
+})
+words('lets nothing out of the network, and us in on the loopback', () => {
+  const [netdev] = values('-netdev', qemuWords(spec))
+  assert.match(netdev!, /restrict=on/)
+  assert.match(netdev!, /hostfwd=tcp:127\.0\.0\.1:0-10\.88\.88\.217:22$/)
+})
+words('ends with the process that started it, and shows itself nowhere', () => {
+  const all = qemuWords(spec)
+  assert.equal(all.slice(0, 5), ['setpriv', '--pdeathsig', 'KILL', '--', 'qemu-system-x86_64'])
+  assert.equal(values('-display', all), ['none'])
+  assert.not(all.includes('-vnc'))
+})
+words('gives UEFI its code read-only, and variables of its own', () => {
+  const code = {
+    code: '/fw/CODE.qcow2',
+    codeFormat: 'qcow2',
+    variables: '/fw/VARS.fd',
+    variablesFormat: 'raw',
+  }
+  const drives = values('-drive', qemuWords({ ...spec, firmware: { code, variables: '/w/vars' } }))
+  assert.is(drives[0], 'if=pflash,unit=0,format=qcow2,readonly=on,file=/fw/CODE.qcow2')
+  assert.is(drives[1], 'if=pflash,unit=1,format=raw,file=/w/vars')
+})
+words('places devices as each kind of hardware does', () => {
+  const devices = (hardware: MachineSpec['hardware']) =>
+    values('-device', qemuWords({ ...spec, hardware })).map((device) => {
+      const [model, ...rest] = device.split(',')
+      return [model, rest.find((one) => one.startsWith('addr='))].filter(Boolean).join(' ')
+    })
+  assert.equal(devices('kvm').slice(0, 3), ['virtio-blk-pci', 'virtio-blk-pci', 'virtio-net-pci'])
+  assert.equal(devices('bhyve').slice(0, 3), [
+    'virtio-blk-pci addr=4.0',
+    'virtio-blk-pci addr=5.0',
+    'virtio-net-pci addr=6.0',
+  ])
+  assert.equal(devices('legacy').slice(0, 3), ['ide-hd', 'ide-hd', 'e1000'])
+})
+for (const hardware of HARDWARE) {
+  words(`boots the first disk first: ${hardware}`, () => {
+    const [first, second] = values('-device', qemuWords({ ...spec, hardware }))
+    assert.match(first!, /drive=disk0,bootindex=1/)
+    assert.match(second!, /drive=disk1,bootindex=2/)
+  })
+}
+words('emulates with many threads, and uses KVM when told so', () => {
+  assert.equal(values('-accel', qemuWords(spec)), ['tcg,thread=multi'])
+  const kvm = qemuWords({ ...spec, accelerator: { name: 'kvm', cpu: 'host' } })
+  assert.equal([values('-accel', kvm), values('-cpu', kvm)], [['kvm'], ['host']])
+})
+words.run()
