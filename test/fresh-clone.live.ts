@@ -8,7 +8,6 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { symlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { bootPackages, bootUntil } from './boot.ts'
 import {
   assertNothingLeft,
   leftovers,
@@ -19,7 +18,6 @@ import {
 } from './live.ts'
 
 needPackages({
-  ...bootPackages,
   mcopy: 'mtools',
   'libdeflate-gzip': 'libdeflate-tools',
   newuidmap: 'uidmap',
@@ -70,14 +68,13 @@ newcomer('a command installs npm packages when they are absent, then builds', as
   assert.match(result.stderr, /imgadm install -m \S+ -f \S+/)
   assertNothingLeft(before)
 
-  const image = result.stdout.trim().replace(/imgmanifest$/, 'zfs.gz')
-  const raw = join(dir, 'disk.raw')
-  execFileSync(join(clone, 'bin/convert-image'), [image, raw], { stdio: 'ignore' })
-  await Promise.all(
-    (['bios', 'uefi'] as const).map((firmware) =>
-      bootUntil(raw, { firmware, shows: /^\S+ login: /m, seconds: 500 }),
-    ),
-  )
+  const test = spawnSync(join(clone, 'bin/test-image'), [result.stdout.trim()], {
+    encoding: 'utf8',
+  })
+  process.stderr.write(test.stderr)
+  assert.is(test.status, 0)
+  assert.match(test.stdout, /^\/.*\/debian-13-\d{8}\.test\.html\n$/)
+  assertNothingLeft(before)
 })
 newcomer('npm link puts the commands into $PATH', () => {
   const prefix = join(dir, 'prefix')

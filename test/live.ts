@@ -88,7 +88,7 @@ export const run = (...args: Parameters<typeof start>) => start(...args).outcome
 export function leftovers(): string[] {
   const temporary = [process.env['TMPDIR'] || '/var/tmp', '/tmp'].flatMap((dir) =>
     readdirSync(dir)
-      .filter((name) => /^(debian-|mmdebstrap)/.test(name))
+      .filter((name) => /^(debian-|mmdebstrap|machine-|test-image-)/.test(name))
       .map((name) => join(dir, name)),
   )
   const mounts = readFileSync('/proc/self/mounts', 'utf8')
@@ -100,7 +100,7 @@ export function leftovers(): string[] {
       try {
         const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
         const program = words.slice(0, 2).join(' ')
-        return /mmdebstrap|mkfs|libdeflate-gzip|apt-get|\/dpkg/.test(program)
+        return /mmdebstrap|mkfs|libdeflate-gzip|apt-get|\/dpkg|qemu-system|^ssh /.test(program)
           ? [words.join(' ')]
           : []
       } catch {

@@ -3,13 +3,14 @@ import { access } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { globby } from 'globby'
 import { BuildError } from '../cli/errors.ts'
-import { type StreamSummary, summarizeStream } from '../zfs/restore.ts'
+import { restoreStream, type StreamSummary, summarizeStream } from '../zfs/restore.ts'
 import { openStream } from './convert.ts'
 import { formatOfContent } from './formats.ts'
 import { digestFile, type ImageFile } from './image-file.ts'
 import { type ReadManifest, readManifest } from './read-manifest.ts'
 
-const MANIFEST = /\.(imgmanifest|manifest|json)$/
+/** Endings of manifests. */
+export const MANIFEST = /\.(imgmanifest|manifest|json)$/
 
 export type Inspection = {
   manifest: (ReadManifest & { path: string }) | undefined
@@ -54,13 +55,15 @@ function mismatches(manifest: ReadManifest, file: ImageFile, stream: StreamSumma
     .map(([what, said, found]) => `${what} is ${said} in the manifest, ${found} in the file`)
 }
 
+/** A file whose bytes are those that its manifest speaks of. */
+export type Matched = Pick<Inspection, 'manifest' | 'file'> & { format: 'zfs' | 'zfs.gz' }
+
 /**
- * Read a manifest with its file, or a stream alone, and check everything that can be checked.
+ * Read a manifest and its file's digest, or a stream's alone; the stream itself is not looked at.
  *
- * @throws {BuildError} when something can't be read, or the stream is damaged. A manifest whose size
- *   or sha1 does not fit is told before the stream is read: it would only be damaged as well.
+ * @throws {BuildError} when one can't be read, or size or sha1 do not fit
  */
-export async function inspectImage(path: string): Promise<Inspection> {
+export async function matchManifest(path: string): Promise<Matched> {
   const manifest = MANIFEST.test(path) ? { ...(await readManifest(path)), path } : undefined
   const imagePath = manifest ? await imageFileOf(path) : path
   const format = await formatOfContent(imagePath)
@@ -75,9 +78,34 @@ export async function inspectImage(path: string): Promise<Inspection> {
     if (size !== file.bytes) throw differs(path, 'size', size, file.bytes)
     if (sha1 !== file.sha1) throw differs(path, 'sha1', sha1, file.sha1)
   }
-  const stream = await summarizeStream(openStream(imagePath, format))
+  return { manifest, file, format }
+}
+
+/**
+ * Read the stream and check everything that can be checked; on the way the disk can be restored.
+ *
+ * @throws {BuildError} when the stream is damaged, or the disk can't be written
+ */
+export async function inspectMatched(
+  { manifest, file, format }: Matched,
+  restoreTo?: { disk: string; signal: AbortSignal },
+): Promise<Inspection> {
+  const pieces = openStream(file.path, format)
+  const stream = restoreTo
+    ? await restoreStream(pieces, restoreTo.disk, { signal: restoreTo.signal })
+    : await summarizeStream(pieces)
   const problems = manifest ? mismatches(manifest, file, stream) : []
   return { manifest, file, stream, problems }
+}
+
+/**
+ * Read a manifest with its file, or a stream alone, and check everything that can be checked.
+ *
+ * @throws {BuildError} when something can't be read, or the stream is damaged. A manifest whose size
+ *   or sha1 does not fit is told before the stream is read: it would only be damaged as well.
+ */
+export async function inspectImage(path: string): Promise<Inspection> {
+  return inspectMatched(await matchManifest(path))
 }
 
 function differs(path: string, what: string, said: string | number, found: string | number) {

@@ -11,6 +11,8 @@ export type ReadManifest = {
   type: string
   /** MiB */
   imageSize: number | undefined
+  /** Login user, by the tag that Triton's own tools read; root where it is absent. */
+  defaultUser: string
   file: { sha1: string; size: number; compression: string; datasetGuid: string | undefined }
 }
 
@@ -54,12 +56,15 @@ export async function readManifest(path: string): Promise<ReadManifest> {
   }
   const imageSize = manifest['image_size']
   const guid = file['dataset_guid']
+  const tags = (manifest['tags'] ?? {}) as Record<string, unknown>
+  const user = tags['default_user']
   return {
     uuid: String(manifest['uuid']),
     name: String(manifest['name']),
     version: String(manifest['version']),
     type: String(manifest['type']),
     imageSize: typeof imageSize === 'number' ? imageSize : undefined,
+    defaultUser: typeof user === 'string' ? user : 'root',
     file: {
       sha1,
       size,

@@ -1,6 +1,6 @@
 /**
- * `create-image-debian` as an operator runs it, with a real mirror: the image, what is in it, that it
- * boots from both firmwares, and a second build without the network.
+ * `create-image-debian` as an operator runs it, with a real mirror: the image, what is in it, and a
+ * second build without the network. That an image boots, test-image.live.ts shows.
  */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -10,7 +10,6 @@ import { chmod, readdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import imgmanifest from 'imgmanifest'
 import { parseMap } from '../../lib/disk/extents.ts'
-import { bootPackages, bootUntil } from '../boot.ts'
 import {
   assertNothingLeft,
   leftovers,
@@ -20,7 +19,7 @@ import {
   workDir,
 } from '../live.ts'
 
-needPackages({ ...bootPackages, debugfs: 'e2fsprogs', 'zfs-fuse': 'zfs-fuse' })
+needPackages({ debugfs: 'e2fsprogs', 'zfs-fuse': 'zfs-fuse' })
 
 const { dir, remove } = await workDir()
 const mirrors = machineMirrors()
@@ -193,84 +192,6 @@ building('allocates no zeros: the disk is sparse after the way there and back', 
   })
   const allocated = parseMap(map).reduce((sum, { length }) => sum + length, 0)
   assert.ok(allocated < 2 * 1024 ** 3, `${allocated} bytes`)
-})
-const FIRMWARES = ['bios', 'uefi'] as const
-
-building('boots to a login prompt on ttyS0 from BIOS and from UEFI', async () => {
-  const boot = { shows: /^\S+ login: /m, seconds: 400 }
-  const consoles = await Promise.all(
-    FIRMWARES.map((firmware) => bootUntil(raw, { firmware, ...boot })),
-  )
-  for (const console of consoles) {
-    assert.match(console, /GNU GRUB/, 'the menu is on the serial port')
-    assert.match(console, /Linux version 6\.1/, "the kernel's messages are")
-    assert.match(console, /Debian 12 \(bookworm\)/, 'the banner is')
-    assert.not.match(console, /Kernel panic|emergency mode/)
-  }
-})
-building('sets itself up from the metadata service, from BIOS and from UEFI', async () => {
-  const facts = [
-    'hostname',
-    'df -B1G --output=size / | tail -n 1',
-    'findmnt -n -o FSTYPE,SOURCE /data',
-    'systemctl is-active fstrim.timer serial-getty@ttyS0',
-    'ip -4 -o address show | grep -o "10.0.2.77/24"',
-    'resolvectl dns | grep -o "10.0.2.3"',
-    'cat /root/.ssh/authorized_keys',
-    'sshd -T | grep -E "^(passwordauthentication|permitrootlogin)"',
-    'swapon --show | wc -l',
-    'systemctl --failed --no-legend | wc -l',
-    'update-grub >/dev/null 2>&1 && grep -c "console=ttyS0,115200n8 tsc=reliable" /boot/grub/grub.cfg',
-    'cloud-init query ds.meta_data.instance-id 2>/dev/null || cat /var/lib/cloud/data/instance-id',
-  ]
-  const nic = {
-    interface: 'net0',
-    mac: '52:54:00:00:00:01',
-    ips: ['10.0.2.77/24'],
-    gateways: ['10.0.2.2'],
-    primary: true,
-  }
-  const metadata = {
-    'sdc:uuid': '11111111-2222-3333-4444-555555555555',
-    'sdc:hostname': 'from-metadata',
-    'sdc:nics': JSON.stringify([nic]),
-    'sdc:resolvers': '["10.0.2.3"]',
-    root_authorized_keys: 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA test-key',
-    'user-script': `#!/bin/bash\n{ echo FACTS; ${facts.join('; ')}; echo END OF FACTS; } >/dev/ttyS0 2>&1\n`,
-  }
-  const boot = { metadata, shows: /END OF FACTS/, seconds: 500 }
-  const consoles = await Promise.all(
-    FIRMWARES.map((firmware) => bootUntil(raw, { firmware, ...boot })),
-  )
-  for (const console of consoles) {
-    const found = console.slice(console.lastIndexOf('FACTS\r\n', console.indexOf('END OF FACTS')))
-    // The kernel and services may write to the same port in between.
-    const lines = found
-      .split('\r\n')
-      .slice(1)
-      .map((line) => line.trim())
-    const has = (line: string | RegExp) =>
-      assert.ok(
-        lines.some((one) => (typeof line === 'string' ? one === line : line.test(one))),
-        `${line} in:\n${found}`,
-      )
-    has('from-metadata')
-    has('12') // the root file system, of 10 GiB in the image
-    has(/^ext4 +\/dev\/vdb$/)
-    assert.is(lines.filter((line) => line === 'active').length, 2)
-    has('10.0.2.77/24')
-    has('10.0.2.3')
-    has(/ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA test-key$/)
-    has('passwordauthentication no')
-    has(/^permitrootlogin (without-password|prohibit-password)$/)
-    assert.is(
-      lines.filter((line) => line === '0').length,
-      2,
-      `no swap, no failed unit in:\n${found}`,
-    )
-    has(/^[1-9]\d*$/)
-    has('11111111-2222-3333-4444-555555555555')
-  }
 })
 /** Programs in the order in which a log names them; comments and here-documents are no commands. */
 const programs = (log: string) =>

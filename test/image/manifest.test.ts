@@ -177,6 +177,7 @@ files('come back as they went', () =>
       version: '20260508',
       type: 'zvol',
       imageSize: 10240,
+      defaultUser: data.defaultUser,
       file: {
         sha1: data.file.sha1,
         size: 123,
