@@ -86,6 +86,8 @@ async function start(options: RunOptions, pieces: TemplateStringsArray, words: W
     ...(options.input !== undefined && { input: options.input }),
   })`${command}`
   running.add(child)
+  // A program may end without reading what it was given; its exit status tells how it went.
+  if (options.input !== undefined) child.stdin.on('error', () => {})
   const onLine = (line: string) => {
     options.onLine?.(line)
     if (session.verbose) verboseOutput(line)

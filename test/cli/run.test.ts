@@ -17,6 +17,12 @@ running('passes each value as one word, an array as many', async () => {
   const { stdout } = await $`printf ${'%s\n'} ${'a b'} ${['c', "d'e", '$HOME', '']} x${1}y`
   assert.is(stdout, "a b\nc\nd'e\n$HOME\n\nx1y\n")
 })
+running('does not mind a program that ends without reading its input', async () => {
+  const input = 'x'.repeat(1024 ** 2)
+  for (let i = 0; i < 20; i++) {
+    assert.is((await $({ input, nothrow: true })`sh -c ${['exit 3']}`).exitCode, 3)
+  }
+})
 running('gives no standard input unless told, and the C locale', async () => {
   assert.is((await $`cat`).stdout, '')
   assert.is((await $({ input: 'hello\n' })`cat`).stdout, 'hello\n')
