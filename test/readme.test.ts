@@ -48,7 +48,7 @@ for (const line of commands) {
         }
         return assert.ok(scripts[npm[1]!], `package.json has a script ${npm[1]}`)
       }
-      const bench = /^node lib\/cli\/launcher\.js (bench\/\S+)$/.exec(line)
+      const bench = /^node lib\/cli\/launcher\.js (bench\/\S+)/.exec(line)
       if (bench) return assert.ok(existsSync(join(root, bench[1]!)))
 
       await writeFile(join(dir, 'my-changes.sh'), '#!/bin/sh\n')

@@ -2,7 +2,7 @@
  * The results of an image test as one HTML file that needs nothing else: checks, timeline of the
  * boots, the screen at the end, the serial consoles.
  */
-import type { CheckResult, Moment } from '../triton/boot-test.ts'
+import type { CheckResult, Moment } from '../triton/boot-phases.ts'
 import { type ImageTest, resultsOf } from './test-image.ts'
 import type { Evidence } from './test-report.ts'
 

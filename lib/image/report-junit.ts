@@ -2,7 +2,7 @@
  * The results of an image test as JUnit XML, as Jenkins reads it: a suite for each firmware, a case
  * for each check. Source: the schema of Jenkins' JUnit plugin.
  */
-import type { CheckResult } from '../triton/boot-test.ts'
+import type { CheckResult } from '../triton/boot-phases.ts'
 import type { ImageTest } from './test-image.ts'
 import type { Evidence } from './test-report.ts'
 

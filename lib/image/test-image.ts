@@ -7,17 +7,13 @@ import { log } from '../cli/log.ts'
 import { step, timings } from '../cli/progress.ts'
 import type { Scope } from '../cli/scope.ts'
 import { stopSignal } from '../cli/session.ts'
+import { makeParents } from '../disk/directories.ts'
 import { type Accelerator, type AcceleratorChoice, chooseAccelerator } from '../host/accelerator.ts'
 import { firmwareTool, needFirmware } from '../host/firmware.ts'
 import { ensureTools, MACHINE_TOOLS } from '../host/tools.ts'
 import { hardware, type HardwareName } from '../machine/hardware.ts'
-import {
-  bootTest,
-  type FurtherBoot,
-  type BootTestResult,
-  type CheckResult,
-  type FirmwareName,
-} from '../triton/boot-test.ts'
+import type { CheckResult, FirmwareName, FurtherBoot } from '../triton/boot-phases.ts'
+import { bootTest, type BootTestResult } from '../triton/boot-test.ts'
 import { type Inspection, inspectMatched, MANIFEST, matchManifest } from './inspect.ts'
 
 export type TestOptions = {
@@ -107,7 +103,7 @@ export async function testImage(
         work: own,
         ...files,
         limit: options.limit,
-        onResult: (one) => log.info(resultLine(one)),
+        onResult: (one) => resultLines(one).forEach(log.info),
         onPhase,
       },
       scope,
@@ -169,6 +165,11 @@ async function inParallel<T>(
   return results
 }
 
+/** A check's line and, for a phase that failed, what was last on the console. */
+export function resultLines(result: CheckResult): string[] {
+  return [resultLine(result), ...(result.console ?? []).map((line) => `      | ${line}`)]
+}
+
 /** The result of one check as a line: `ok    bios  first boot: host name …  0.1 s  hostname is web-1`. */
 export function resultLine(result: CheckResult): string {
   const { firmware, boot, title, status, evidence, seconds } = result
@@ -179,6 +180,7 @@ export function resultLine(result: CheckResult): string {
 
 async function checkReportDir(dir: string): Promise<void> {
   try {
+    await makeParents(dir)
     await access(dir, constants.W_OK)
   } catch (error) {
     throw explain(`write the report to "${dir}"`, error)

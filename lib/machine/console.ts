@@ -108,7 +108,7 @@ export class SerialConsole {
       const match = shows.exec(this.text.slice(from))
       if (match) return { match, next: from + match.index + match[0].length }
       const fail = (why: string) =>
-        new ConsoleTimeout(`${what} did not appear on the serial console: ${why}`, this.lastLines())
+        new ConsoleTimeout(`${what} did not appear: ${why}`, this.lastLines())
       if (this.#ended !== undefined) throw fail(this.#ended)
       const seconds = (since: number) => (Date.now() - since) / 1000
       if (seconds(began) > limits.seconds) throw fail(`waited ${limits.seconds} s`)

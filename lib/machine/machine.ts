@@ -23,6 +23,8 @@ export type Machine = {
   forwardedPort(): Promise<number>
   /** What the graphical console shows, as PNG. */
   screenshot(path: string): Promise<void>
+  /** Whether it still lives. */
+  readonly running: boolean
   /** Resolves when the machine has ended by itself; rejects when it does not in time. */
   off(seconds: number): Promise<void>
   /** End it now. */
@@ -91,6 +93,9 @@ export async function startMachine(
     },
     async screenshot(path) {
       await qmp.execute('screendump', { filename: path, format: 'png' })
+    },
+    get running() {
+      return output === undefined
     },
     async off(seconds) {
       const limit = new AbortController()

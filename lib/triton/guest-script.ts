@@ -2,7 +2,7 @@
  * All questions of a boot as one shell script, and its output taken apart again: under emulation a
  * log-in costs seconds, a question milliseconds.
  */
-import type { Check } from './checks.ts'
+import type { Check } from './check.ts'
 
 export type Answer = { said: string; seconds: number }
 

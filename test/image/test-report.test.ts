@@ -2,10 +2,10 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { reportBase, resultLine } from '../../lib/image/test-image.ts'
+import { reportBase, resultLine, resultLines } from '../../lib/image/test-image.ts'
 import { writeReports } from '../../lib/image/test-report.ts'
 import type { ImageTest } from '../../lib/image/test-image.ts'
-import type { CheckResult } from '../../lib/triton/boot-test.ts'
+import type { CheckResult } from '../../lib/triton/boot-phases.ts'
 import { inTemporaryDir } from '../temporary.ts'
 
 const result = (change: Partial<CheckResult>): CheckResult => ({
@@ -156,7 +156,7 @@ reporting('sums up as JSON', () =>
 )
 reporting.run()
 
-const lines = suite('resultLine(), reportBase()')
+const lines = suite('resultLines(), reportBase()')
 lines('tell word, machine, check, time and evidence', () => {
   assert.is(
     resultLine(result({})),
@@ -164,6 +164,11 @@ lines('tell word, machine, check, time and evidence', () => {
   )
   assert.match(resultLine(result({ status: 'failed' })), /^FAIL  bios /)
   assert.match(resultLine(result({ status: 'not reached' })), /^-  .*not reached/)
+})
+lines('show the console of a phase that failed', () => {
+  const [head, ...rest] = resultLines(result({ status: 'failed', console: ['Booting...', '>'] }))
+  assert.match(head!, /^FAIL/)
+  assert.equal(rest, ['      | Booting...', '      | >'])
 })
 lines('name reports after the manifest', () => {
   assert.is(reportBase('bits/x/a-1.2.imgmanifest', undefined), 'bits/x/a-1.2')

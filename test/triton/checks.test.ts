@@ -1,7 +1,8 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createHash } from 'node:crypto'
-import { type Boot, checks, type Seen } from '../../lib/triton/checks.ts'
+import type { Boot, Seen } from '../../lib/triton/check.ts'
+import { checks } from '../../lib/triton/checks.ts'
 import { LARGE_VALUE, makeInstance } from '../../lib/triton/instance.ts'
 
 const KEY = 'ssh-ed25519 AAAAC3Nz of-instance-1'

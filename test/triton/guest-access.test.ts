@@ -1,0 +1,124 @@
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { chmod, writeFile } from 'node:fs/promises'
+import { delimiter, join } from 'node:path'
+import { PassThrough } from 'node:stream'
+import { SerialConsole } from '../../lib/machine/console.ts'
+import {
+  bannerVerdict,
+  consoleLogin,
+  loginRefused,
+  untilLogin,
+  within,
+} from '../../lib/triton/guest-access.ts'
+import { makeInstance } from '../../lib/triton/instance.ts'
+import { inTemporaryDir } from '../temporary.ts'
+
+const login = { port: 1, user: 'root', key: '/k' }
+const image = { name: 'debian-12', version: '20261121' }
+
+/** A stand-in for ssh: a shell script, with a directory of its own in $DIR. */
+function withSsh(script: string, use: () => Promise<void>): Promise<void> {
+  return inTemporaryDir(async (dir) => {
+    const path = process.env['PATH']
+    const ssh = join(dir, 'ssh')
+    await writeFile(ssh, `#!/bin/sh\nDIR=${dir}\n${script}\n`)
+    await chmod(ssh, 0o755)
+    process.env['PATH'] = `${dir}${delimiter}${path}`
+    try {
+      await use()
+    } finally {
+      process.env['PATH'] = path
+    }
+  })
+}
+const message = (work: Promise<unknown>) =>
+  work.then(
+    () => 'no error',
+    (error: Error) => error.message,
+  )
+
+const refused = suite('loginRefused()')
+for (const [what, said, status, ok] of [
+  ['keys only', 'root@127.0.0.1: Permission denied (publickey).', 255, true],
+  ['passwords too', 'root@127.0.0.1: Permission denied (publickey,password).', 255, false],
+  ['a question', 'Permission denied (publickey,keyboard-interactive).', 255, false],
+  ['nobody there', 'ssh: connect to host: Connection refused', 255, false],
+  ['an open door', '', 0, false],
+] as const) {
+  refused(`${ok ? 'accepts' : 'does not accept'} ${what}`, () =>
+    withSsh(`echo '${said}' >&2; exit ${status}`, async () => {
+      assert.is((await loginRefused(login)).ok, ok)
+    }),
+  )
+}
+refused.run()
+
+const until = suite('untilLogin()')
+until('tries until the server is there', () =>
+  withSsh('[ -e $DIR/up ] || { : >$DIR/up; exit 255; }; echo root', async () => {
+    assert.match(await untilLogin(login, 30, () => true), /attempt 2, root there/)
+  }),
+)
+until('gives up at once when the machine has ended', () =>
+  withSsh('echo "Connection closed" >&2; exit 255', async () => {
+    assert.match(await message(untilLogin(login, 30, () => false)), /has ended: Connection closed/)
+  }),
+)
+until('gives up when the time is up, with ssh’s words', () =>
+  withSsh('echo "Connection refused" >&2; exit 255', async () => {
+    const text = await message(untilLogin(login, 1, () => true))
+    assert.match(text, /not within 1 s: Connection refused/)
+  }),
+)
+until('does not go on where the key is refused', () =>
+  withSsh('echo "Permission denied (publickey)." >&2; exit 255', async () => {
+    assert.match(await message(untilLogin(login, 60, () => true)), /^Permission denied/)
+  }),
+)
+until.run()
+
+const shown = suite('bannerVerdict()')
+shown('wants name and version in one line', () => {
+  assert.ok(bannerVerdict('\nDebian\n  Image debian-12 20261121\n', image).ok)
+  assert.not(bannerVerdict('debian-12\n20261121\n', image).ok)
+})
+shown.run()
+
+/** A getty and a shell at the other end of the console. */
+function terminal(motd: string, hostname = 'test-1-of-image') {
+  const typed = new PassThrough()
+  const console = new SerialConsole(typed)
+  let step = 0
+  const say = ['web login: ', 'Password: ', `\n${motd}\nroot@${hostname}:~# `]
+  // What is written arrives as echo as well, like on a terminal.
+  typed.on('data', (data: Buffer) => {
+    if (String(data).endsWith('\n') && step < say.length) typed.push(say[step++])
+  })
+  return console
+}
+const password = suite('consoleLogin()')
+password('logs in, sees the message of the day and the prompt', async () => {
+  const instance = { ...makeInstance(1, []), rootPassword: 'x' }
+  const found = await consoleLogin(terminal('Image debian-12 20261121'), instance, image, 20)
+  assert.is(found, 'Image debian-12 20261121; root@test-1-of-image:~#')
+})
+password('fails when the prompt has another name', async () => {
+  const instance = { ...makeInstance(1, []), rootPassword: 'x' }
+  const text = await message(consoleLogin(terminal('x', 'debian'), instance, image, 1))
+  assert.match(text, /The prompt root@test-1-of-image:~# did not appear/)
+})
+password('fails when the message of the day does not name the image', async () => {
+  const instance = { ...makeInstance(1, []), rootPassword: 'x' }
+  const text = await message(consoleLogin(terminal('Welcome'), instance, image, 20))
+  assert.match(text, /no line with "debian-12"/)
+})
+password.run()
+
+const limited = suite('within()')
+limited('passes results and errors on, and gives up', async () => {
+  assert.is(await within(5, Promise.resolve(1)), 1)
+  assert.is(await message(within(5, Promise.reject(new Error('own')))), 'own')
+  assert.match(await message(within(0.05, new Promise(() => {}))), /did not answer within 0.05 s/)
+})
+limited.run()
