@@ -14,6 +14,8 @@ type Hardware = {
   family: string
   /** Devices for the disks in order; `drive` is the id of the block device. */
   disk: (drive: string, index: number) => string
+  /** CD drives, in order. */
+  cdrom: (drive: string, index: number) => string
   nic: (netdev: string, mac: string) => string
 }
 
@@ -26,6 +28,7 @@ export const hardware: Record<HardwareName, Hardware> = {
     machine: 'pc',
     family: 'pc-i440fx',
     disk: (drive, i) => `virtio-blk-pci,drive=${drive},bootindex=${i + 1}`,
+    cdrom: (drive, i) => `ide-cd,drive=${drive},bus=ide.${i}`,
     nic: (netdev, mac) => `virtio-net-pci,${nicTail(netdev, mac)}`,
   },
   // Slots as SmartOS' bhyve brand assigns them: boot disk 4, other disks 5, network 6, LPC bridge 31
@@ -35,6 +38,8 @@ export const hardware: Record<HardwareName, Hardware> = {
     family: 'pc-q35',
     disk: (drive, i) =>
       `virtio-blk-pci,drive=${drive},bootindex=${i + 1},bus=pcie.0,addr=${i === 0 ? '4.0' : `5.${i - 1}`},disable-modern=on,disable-legacy=off`,
+    // q35's own controller is AHCI, as bhyve's drive for CDs is.
+    cdrom: (drive, i) => `ide-cd,drive=${drive},bus=ide.${i}`,
     nic: (netdev, mac) =>
       `virtio-net-pci,${nicTail(netdev, mac)},bus=pcie.0,addr=6.0,disable-modern=on,disable-legacy=off`,
   },
@@ -43,6 +48,7 @@ export const hardware: Record<HardwareName, Hardware> = {
     machine: 'pc',
     family: 'pc-i440fx',
     disk: (drive, i) => `ide-hd,drive=${drive},bootindex=${i + 1},bus=ide.${i},unit=0`,
+    cdrom: (drive, i) => `ide-cd,drive=${drive},bus=ide.${i},unit=1`,
     nic: (netdev, mac) => `e1000,${nicTail(netdev, mac)}`,
   },
 }

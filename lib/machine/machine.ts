@@ -25,6 +25,10 @@ export type Machine = {
   screenshot(path: string): Promise<void>
   /** Whether it still lives. */
   readonly running: boolean
+  /** How QEMU ended, once it has. */
+  readonly output: Output | undefined
+  /** What went wrong with one of its disks on the host: the guest stands still then. */
+  readonly diskError: string | undefined
   /** Resolves when the machine has ended by itself; rejects when it does not in time. */
   off(seconds: number): Promise<void>
   /** End it now. */
@@ -55,6 +59,7 @@ export async function startMachine(
   const words = [...qemuWords({ ...spec, sockets }), '-S']
   const ended: Promise<Output> = $({ nothrow: true })`${words}`
   let output: Output | undefined
+  let diskError: string | undefined
   const over = ended.then(
     (result) => (output = result),
     () => undefined, // interrupted: main() knows
@@ -65,7 +70,9 @@ export async function startMachine(
   startFailed.catch(() => {})
 
   const connect = async () => {
-    const qmp = await Qmp.connect(sockets.qmp)
+    const qmp = await Qmp.connect(sockets.qmp, (event, data) => {
+      if (event === 'BLOCK_IO_ERROR') diskError ??= String(data['reason'])
+    })
     const serial = await connectUnix(sockets.console, START_MS)
     return { qmp, console: new SerialConsole(serial, logPath) }
   }
@@ -96,6 +103,12 @@ export async function startMachine(
     },
     get running() {
       return output === undefined
+    },
+    get output() {
+      return output
+    },
+    get diskError() {
+      return diskError
     },
     async off(seconds) {
       const limit = new AbortController()

@@ -6,13 +6,18 @@ export type MachineDisk = { path: string; format: 'qcow2' | 'raw' }
 
 export type Nic = {
   mac: string
-  /** The guest's own network; nothing leaves it. */
+  /** The guest's own network, made by QEMU. */
   subnet: string
   gateway: string
   resolver: string
+  /** Nothing leaves it; otherwise the guest reaches what the host does. */
+  closed: boolean
   /** Reached from the host's loopback at a port that QEMU chooses. */
-  forward: { address: string; port: number }
+  forward?: { address: string; port: number }
 }
+
+/** A kernel that is booted without a boot loader. */
+export type Kernel = { kernel: string; initrd: string; arguments: readonly string[] }
 
 export type MachineSpec = {
   /** In messages: `bios`. */
@@ -25,7 +30,15 @@ export type MachineSpec = {
   /** As SMBIOS tells it; a SmartOS machine's is the instance's. */
   uuid: string
   disks: readonly MachineDisk[]
+  /** ISO images, in the order of their drives. */
+  cdroms?: readonly string[]
+  /** Booted instead of a disk. */
+  kernel?: Kernel
   nic: Nic
+  /** Address that VNC listens on, with a password; the first free port from 5900 up. */
+  vnc?: string
+  /** The operator's own words, last of all. */
+  extra?: readonly string[]
   /** Unix sockets that QEMU listens on. */
   sockets: { console: string; metadata: string; qmp: string }
 }
@@ -79,8 +92,12 @@ export function qemuWords(spec: MachineSpec): string[] {
       ],
       ...['-device', parts.disk(`disk${i}`, i)],
     ]),
-    '-netdev',
-    `user,id=net0,restrict=on,net=${nic.subnet},host=${nic.gateway},dns=${nic.resolver},hostfwd=tcp:127.0.0.1:0-${nic.forward.address}:${nic.forward.port}`,
+    ...(spec.cdroms ?? []).flatMap((path, i) => [
+      ...['-drive', `file=${listed(path)},format=raw,if=none,id=cd${i},readonly=on`],
+      ...['-device', parts.cdrom(`cd${i}`, i)],
+    ]),
+    ...kernelWords(spec.kernel),
+    ...['-netdev', netdev(nic)],
     ...['-device', parts.nic('net0', nic.mac)],
     ...['-device', 'virtio-rng-pci'],
     ...['-chardev', socket('console', sockets.console)],
@@ -88,5 +105,25 @@ export function qemuWords(spec: MachineSpec): string[] {
     ...['-chardev', socket('metadata', sockets.metadata)],
     ...['-serial', 'chardev:metadata'],
     ...['-qmp', `unix:${listed(sockets.qmp)},server=on,wait=off`],
+    ...(spec.vnc === undefined ? [] : ['-vnc', `${spec.vnc}:0,to=99,password=on`]),
+    ...(spec.extra ?? []),
   ]
+}
+
+function netdev({ subnet, gateway, resolver, closed, forward }: Nic): string {
+  return [
+    'user',
+    'id=net0',
+    `net=${subnet}`,
+    `host=${gateway}`,
+    `dns=${resolver}`,
+    ...(closed ? ['restrict=on'] : []),
+    ...(forward ? [`hostfwd=tcp:127.0.0.1:0-${forward.address}:${forward.port}`] : []),
+  ].join(',')
+}
+
+function kernelWords(boot: Kernel | undefined): string[] {
+  if (!boot) return []
+  const { kernel, initrd } = boot
+  return ['-kernel', kernel, '-initrd', initrd, '-append', boot.arguments.join(' ')]
 }

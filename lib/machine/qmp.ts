@@ -6,15 +6,26 @@ import type { Socket } from 'node:net'
 import { BuildError } from '../cli/errors.ts'
 import { connectUnix } from '../host/unix-socket.ts'
 
+/** Something happened: its name, and QEMU's facts about it. */
+export type OnEvent = (event: string, data: Record<string, unknown>) => void
+
+type Message = {
+  return?: unknown
+  error?: { desc: string }
+  event?: string
+  data?: Record<string, unknown>
+}
 type Waiting = { done: (value: unknown) => void; fail: (error: Error) => void }
 
 export class Qmp {
   readonly #socket: Socket
   readonly #waiting: Waiting[] = []
+  readonly #onEvent: OnEvent
   #rest = ''
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Socket, onEvent: OnEvent) {
     this.#socket = socket
+    this.#onEvent = onEvent
     socket.on('data', (data) => this.#receive(String(data)))
     socket.on('error', () => {})
     socket.on('close', () => {
@@ -23,8 +34,8 @@ export class Qmp {
   }
 
   /** Connect, and say that we are ready. @throws {BuildError} when QEMU is not there */
-  static async connect(path: string): Promise<Qmp> {
-    const qmp = new Qmp(await connectUnix(path, 10_000))
+  static async connect(path: string, onEvent: OnEvent = () => {}): Promise<Qmp> {
+    const qmp = new Qmp(await connectUnix(path, 10_000), onEvent)
     await qmp.execute('qmp_capabilities')
     return qmp
   }
@@ -45,7 +56,8 @@ export class Qmp {
     const lines = (this.#rest + text).split('\n')
     this.#rest = lines.pop()!
     for (const line of lines) {
-      const message = JSON.parse(line) as { return?: unknown; error?: { desc: string } }
+      const message = JSON.parse(line) as Message
+      if (message.event !== undefined) this.#onEvent(message.event, message.data ?? {})
       // Greeting and events answer nothing.
       if (!('return' in message || message.error)) continue
       const waiting = this.#waiting.shift()

@@ -79,7 +79,7 @@ export async function createInstance(
         cpus: host.cpus,
         uuid: instance.uuid,
         disks: [disk, data],
-        nic: { ...instance, forward: { address: instance.address, port: 22 } },
+        nic: { ...instance, closed: true, forward: { address: instance.address, port: 22 } },
       },
       scope,
       host.serialLog,

@@ -20,6 +20,7 @@ const spec: MachineSpec = {
     subnet: '10.88.88.0/24',
     gateway: '10.88.88.2',
     resolver: '10.88.88.3',
+    closed: true,
     forward: { address: '10.88.88.217', port: 22 },
   },
   sockets: { console: '/s/console', metadata: '/s/metadata', qmp: '/s/qmp' },
@@ -44,6 +45,32 @@ words('lets nothing out of the network, and us in on the loopback', () => {
   const [netdev] = values('-netdev', qemuWords(spec))
   assert.match(netdev!, /restrict=on/)
   assert.match(netdev!, /hostfwd=tcp:127\.0\.0\.1:0-10\.88\.88\.217:22$/)
+})
+words('lets an installer out', () => {
+  const { forward, ...nic } = spec.nic
+  const [netdev] = values('-netdev', qemuWords({ ...spec, nic: { ...nic, closed: false } }))
+  assert.is(netdev, 'user,id=net0,net=10.88.88.0/24,host=10.88.88.2,dns=10.88.88.3')
+  assert.ok(forward)
+})
+words('boots a kernel with its words as one, from CDs beside it', () => {
+  const kernel = { kernel: '/k', initrd: '/i', arguments: ['console=ttyS0', 'auto'] }
+  const all = qemuWords({ ...spec, kernel, cdroms: ['/m.iso', '/answers.iso'] })
+  assert.equal(values('-append', all), ['console=ttyS0 auto'])
+  assert.equal([values('-kernel', all), values('-initrd', all)], [['/k'], ['/i']])
+  const drives = values('-drive', all).filter((drive) => drive.includes('.iso'))
+  assert.equal(drives, [
+    'file=/m.iso,format=raw,if=none,id=cd0,readonly=on',
+    'file=/answers.iso,format=raw,if=none,id=cd1,readonly=on',
+  ])
+})
+words('offers VNC with a password, where it is told to', () => {
+  assert.equal(values('-vnc', qemuWords({ ...spec, vnc: '127.0.0.1' })), [
+    '127.0.0.1:0,to=99,password=on',
+  ])
+})
+words('puts the operator’s own words last, in their order', () => {
+  const extra = ['-device', 'usb-tablet', '-boot', 'once=d']
+  assert.equal(qemuWords({ ...spec, extra }).slice(-4), extra)
 })
 words('ends with the process that started it, and shows itself nowhere', () => {
   const all = qemuWords(spec)

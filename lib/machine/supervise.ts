@@ -1,0 +1,126 @@
+/**
+ * Watches an installation on the serial console: where it is, and everything by which it fails, as
+ * soon as it shows. An installation that went well powers its machine off, with all markers `ok`.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { BuildError } from '../cli/errors.ts'
+import type { Report } from '../cli/progress.ts'
+import { stopSignal } from '../cli/session.ts'
+import type { Limits } from './console.ts'
+import type { Machine } from './machine.ts'
+import { checkMarkers, readMarkers } from './markers.ts'
+
+export type InstallerPhase = {
+  title: string
+  /** Shown by the console when the phase begins. */
+  begins: RegExp
+}
+
+export type Supervision = {
+  /** In the order in which they come; one may be missing. */
+  phases: readonly InstallerPhase[]
+  /** Names of the markers that a good installation prints. */
+  markers: readonly string[]
+  /** What the installer shows when it waits for somebody to answer. */
+  question: RegExp
+  /** Lines in which the installer says what went wrong. */
+  complaint: RegExp
+  /** For each phase. */
+  limits: Limits
+  /** Called with every line of the console. */
+  onLine?: (line: string) => void
+}
+
+const PANIC = /Kernel panic - not syncing: .*|end Kernel panic.*/
+const WATCH_MS = 250
+
+/**
+ * Wait for the end of an installation.
+ *
+ * @returns the console's text
+ * @throws {BuildError} when it fails, with the phase and the installer's own words
+ */
+export async function superviseInstaller(
+  machine: Machine,
+  watch: Supervision,
+  report: Report,
+): Promise<string> {
+  const { console } = machine
+  let phase = -1
+  let phaseStarted = Date.now()
+  let lastGrowth = Date.now()
+  let seen = 0
+  const title = () => watch.phases[phase]?.title ?? 'Start'
+
+  const failure = (what: string, hint?: string) => {
+    const complaints = console.text.split('\n').filter((line) => watch.complaint.test(line))
+    const said = complaints.at(-1)?.trim()
+    const last = console.lastLines(3).join(' | ')
+    const words = said ? `: ${said}` : last ? `; last on the console: ${last}` : ''
+    return new BuildError(`Installation failed in phase "${title()}": ${what}${words}`, { hint })
+  }
+  const look = (text: string) => {
+    for (const line of text.split('\n')) {
+      watch.onLine?.(line)
+      const next = watch.phases.findIndex(({ begins }, i) => i > phase && begins.test(line))
+      if (next > phase) {
+        phase = next
+        phaseStarted = Date.now()
+        report(next / watch.phases.length, title())
+      }
+    }
+    const bad = readMarkers(text).find(({ value }) => value !== 'ok')
+    if (bad) throw failure(`it says JOYENT_STATUS_${bad.name}=${bad.value}`)
+    const panic = PANIC.exec(text)
+    if (panic) throw failure(panic[0])
+  }
+
+  report(0, title())
+  for (;;) {
+    stopSignal().throwIfAborted()
+    // What came before the end is looked at after it: asked first, it cannot be missed.
+    const over = !machine.running
+    const { text } = console
+    // Whole lines only; the rest is looked at as a question, which does not end its line.
+    const whole = text.lastIndexOf('\n') + 1
+    if (text.length > seen) {
+      lastGrowth = Date.now()
+      if (whole > seen) {
+        look(text.slice(seen, whole))
+        seen = whole
+      }
+    }
+    if (over) break
+    if (machine.diskError !== undefined) {
+      throw failure(
+        `the disk can't be written: ${machine.diskError}`,
+        'Free some space: --output, TMPDIR',
+      )
+    }
+    if (watch.question.test(text.slice(-500))) {
+      throw failure(
+        'the installer asks a question',
+        'Its answers lack one: the serial log shows which',
+      )
+    }
+    const seconds = (since: number) => (Date.now() - since) / 1000
+    const { limits } = watch
+    if (seconds(phaseStarted) > limits.seconds) throw failure(`it took over ${limits.seconds} s`)
+    if (seconds(lastGrowth) > limits.silentSeconds) {
+      throw failure(`the console was silent for ${limits.silentSeconds} s`)
+    }
+    await delay(WATCH_MS, undefined, { signal: stopSignal() })
+  }
+  const { output } = machine
+  if (output?.exitCode !== 0) {
+    throw failure(
+      `QEMU ended with status ${output?.exitCode ?? 'unknown'}: ${output?.stderr.trim()}`,
+    )
+  }
+  try {
+    checkMarkers(console.text, watch.markers)
+  } catch (error) {
+    throw failure((error as Error).message.replace(/^Installation failed: /, ''))
+  }
+  return console.text
+}

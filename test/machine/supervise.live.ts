@@ -1,0 +1,132 @@
+/** An installation that is watched, in emulated machines: a good one, and every way to fail. */
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { chmod, mkdir, truncate, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { BuildError } from '../../lib/cli/errors.ts'
+import { Scope } from '../../lib/cli/scope.ts'
+import { type Machine, startMachine } from '../../lib/machine/machine.ts'
+import { superviseInstaller, type Supervision } from '../../lib/machine/supervise.ts'
+import { assertNothingLeft, leftovers, needPackages, workDir } from '../live.ts'
+import { makeMiniInstaller } from '../mini-installer.ts'
+
+needPackages({
+  'qemu-system-x86_64': 'qemu-system-x86',
+  '/usr/share/seabios/bios-256k.bin': 'seabios',
+  cpio: 'cpio',
+})
+
+const { dir, remove } = await workDir()
+await chmod(dir, 0o755) // apt downloads as a user of its own
+const installer = await makeMiniInstaller(dir)
+const before = leftovers()
+
+const watch: Supervision = {
+  phases: [
+    { title: 'Network', begins: /^Phase one/ },
+    { title: 'Partitions', begins: /^Phase two/ },
+    { title: 'Boot loader', begins: /^Phase three/ },
+  ],
+  markers: ['PRE', 'POST'],
+  question: /Prompt: \?$/,
+  complaint: /WARNING|error:/,
+  limits: { seconds: 60, silentSeconds: 60 },
+}
+
+type Options = Partial<Supervision> & { disk?: string; during?: (machine: Machine) => void }
+/** Run the installer that does this; its console, or its failure. */
+async function install(what: string, options: Options = {}) {
+  const scope = new Scope()
+  const disk = options.disk ?? join(dir, 'disk.raw')
+  await writeFile(disk, '')
+  await truncate(disk, 256 * 1024 ** 2)
+  const log = join(dir, `${what}.log`)
+  const phases: string[] = []
+  try {
+    const machine = await startMachine(
+      {
+        name: what,
+        accelerator: { name: 'tcg', cpu: 'Nehalem' },
+        hardware: 'kvm',
+        firmware: 'bios',
+        memoryMiB: 256,
+        cpus: 1,
+        uuid: '11111111-7e57-4ade-a117-0123456789ab',
+        disks: [{ path: disk, format: 'raw' }],
+        kernel: { ...installer, arguments: ['console=ttyS0', 'rdinit=/init', `do=${what}`] },
+        nic: {
+          mac: '52:54:00:00:00:01',
+          subnet: '10.0.2.0/24',
+          gateway: '10.0.2.2',
+          resolver: '10.0.2.3',
+          closed: true,
+        },
+      },
+      scope,
+      log,
+    )
+    await machine.go()
+    options.during?.(machine)
+    const text = await superviseInstaller(machine, { ...watch, ...options }, (_, note) => {
+      if (note !== undefined) phases.push(note)
+    })
+    return { text, phases, message: '' }
+  } catch (error) {
+    assert.instance(error, BuildError)
+    return { text: '', phases, message: (error as BuildError).message }
+  } finally {
+    await scope.close(false)
+  }
+}
+
+const watching = suite('superviseInstaller()')
+watching('sees a good installation through, phase by phase', async () => {
+  const lines: string[] = []
+  const { text, phases, message } = await install('good', { onLine: (line) => lines.push(line) })
+  assert.is(message, '')
+  assert.equal(phases, ['Start', 'Network', 'Partitions', 'Boot loader'])
+  assert.match(text, /^JOYENT_STATUS_POST=ok$/m)
+  assert.ok(lines.includes('Phase two: partitions'))
+})
+for (const [what, wrong, options] of [
+  ['unmarked', /^Installation failed in phase "Boot loader": JOYENT_STATUS_POST is missing/],
+  ['unexpected', /JOYENT_STATUS_DRIVERS is unexpected/],
+  ['late', /POST=fail: grub-installer: error: cannot install GRUB$/],
+  ['reboot', /phase "Boot loader": JOYENT_STATUS_POST is missing; last on the console: .*machine restart$/],
+  ['early-fail', /phase "Partitions": .*POST=fail: main-menu: WARNING: .*error code 1/],
+  ['panic', /phase "Partitions": Kernel panic - not syncing: sysrq triggered crash/],
+  ['question', /phase "Partitions": the installer asks a question/],
+  [
+    'silent',
+    /phase "Partitions": the console was silent for 6 s/,
+    { limits: { seconds: 60, silentSeconds: 6 } },
+  ],
+  ['chatty', /phase "Partitions": it took over 8 s/, { limits: { seconds: 8, silentSeconds: 60 } }],
+] as [string, RegExp, Options?][]) {
+  watching(`tells what is wrong: ${what}`, async () => {
+    const began = Date.now()
+    assert.match((await install(what, options)).message, wrong)
+    assert.ok(Date.now() - began < 50_000, 'it does not wait for a limit')
+  })
+}
+watching('says that the host’s disk is full, and does not wait', async () => {
+  const small = join(dir, 'small')
+  await mkdir(small)
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=20M', 'tmpfs', small])
+  try {
+    const { message } = await install('fill', { disk: join(small, 'disk.raw') })
+    assert.match(message, /phase "Partitions": the disk can't be written: No space left on device/)
+  } finally {
+    execFileSync('umount', [small])
+  }
+})
+watching('says that QEMU was killed', async () => {
+  const during = () =>
+    setTimeout(() => spawnSync('pkill', ['-KILL', '-f', 'hybrid-images-silent']), 6000)
+  const { message } = await install('silent', { during })
+  assert.match(message, /QEMU ended with status/)
+})
+watching('leaves nothing', () => assertNothingLeft(before))
+watching.after(remove)
+watching.run()

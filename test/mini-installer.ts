@@ -1,0 +1,95 @@
+/**
+ * A tiny installer for tests: Debian's cloud kernel with busybox, which does what the kernel argument
+ * `do=` says. It is made of packages that this machine's apt brings, none of them installed.
+ */
+import { execFileSync } from 'node:child_process'
+import { chmod, cp, mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+/** Modules for a virtio disk, in the order in which they need each other. */
+const MODULES = [
+  ...['virtio_ring', 'virtio', 'virtio_pci_legacy_dev', 'virtio_pci_modern_dev', 'virtio_pci'],
+  'virtio_blk',
+]
+
+const INIT = `#!/bin/sh
+mount -t proc proc /proc
+mount -t devtmpfs dev /dev
+exec >/dev/ttyS0 2>&1 </dev/ttyS0
+for module in ${MODULES.join(' ')}; do insmod /modules/$module.ko || poweroff -f; done
+what=$(sed -n 's/.*do=\\([a-z-]*\\).*/\\1/p' /proc/cmdline)
+echo 'Phase one: network'
+echo 'JOYENT_STATUS_PRE=ok'
+echo 'Phase two: partitions'
+case $what in
+  good) dd if=/dev/zero of=/dev/vda bs=1M count=4 2>/dev/null || poweroff -f; sync ;;
+  silent) sleep 1000 ;;
+  chatty) while :; do echo 'still at it'; sleep 1; done ;;
+  panic) echo c >/proc/sysrq-trigger; sleep 100 ;;
+  question) printf 'Choose a language:\\n  1: C\\nPrompt: ?'; sleep 1000 ;;
+  fill) tr '\\0' 'x' </dev/zero | dd of=/dev/vda bs=4k count=50000; sync; sleep 1000 ;;
+  early-fail) echo 'main-menu: WARNING: Configuring base-installer failed with error code 1'
+    echo 'JOYENT_STATUS_POST=fail'; sleep 1000 ;;
+esac
+echo 'Phase three: boot loader'
+case $what in
+  reboot) echo 'going round'; sync; reboot -f ;;
+  unmarked) ;;
+  unexpected) echo 'JOYENT_STATUS_POST=ok'; echo 'JOYENT_STATUS_DRIVERS=ok' ;;
+  late) echo 'grub-installer: error: cannot install GRUB'; echo 'JOYENT_STATUS_POST=fail' ;;
+  *) echo 'JOYENT_STATUS_POST=ok' ;;
+esac
+poweroff -f
+`
+
+/** Kernel and initramfs below a directory. */
+export async function makeMiniInstaller(dir: string): Promise<{ kernel: string; initrd: string }> {
+  const depends = execFileSync('apt-cache', ['depends', 'linux-image-cloud-amd64'], {
+    encoding: 'utf8',
+  })
+  const [image] = /linux-image-\d\S+/.exec(depends)!
+  execFileSync('apt-get', ['download', image, 'busybox-static'], {
+    cwd: dir,
+    stdio: 'ignore',
+  })
+  for (const name of await readdir(dir)) {
+    if (name.endsWith('.deb')) execFileSync('dpkg-deb', ['-x', name, 'packages'], { cwd: dir })
+  }
+  const root = join(dir, 'initramfs')
+  for (const name of ['bin', 'proc', 'dev', 'modules'])
+    await mkdir(join(root, name), { recursive: true })
+  await cp(join(dir, 'packages/bin/busybox'), join(root, 'bin/busybox'))
+  const applets = [
+    'sh',
+    'mount',
+    'sed',
+    'insmod',
+    'sleep',
+    'dd',
+    'tr',
+    'sync',
+    'poweroff',
+    'reboot',
+    'printf',
+  ]
+  for (const name of applets) await symlink('busybox', join(root, 'bin', name))
+  for (const name of MODULES) {
+    const found = execFileSync('find', [join(dir, 'packages/lib/modules'), '-name', `${name}.ko`], {
+      encoding: 'utf8',
+    })
+    await cp(found.trim(), join(root, 'modules', `${name}.ko`))
+  }
+  await writeFile(join(root, 'init'), INIT)
+  await chmod(join(root, 'init'), 0o755)
+  execFileSync(
+    'sh',
+    ['-c', 'cd initramfs && find . | cpio --quiet -o -H newc | gzip >../initrd.gz'],
+    {
+      cwd: dir,
+    },
+  )
+  const [kernel] = (await readdir(join(dir, 'packages/boot'))).filter((name) =>
+    /^vmlinuz/.test(name),
+  )
+  return { kernel: join(dir, 'packages/boot', kernel!), initrd: join(dir, 'initrd.gz') }
+}
