@@ -16,6 +16,8 @@ import { interrupt, session, stopSignal } from './session.ts'
 export type Body<T extends OptionTable> = (context: {
   options: Options<T>
   words: string[]
+  /** What followed `--`. */
+  rest: string[]
   scope: Scope
 }) => Promise<void>
 
@@ -33,7 +35,7 @@ export async function main<T extends OptionTable>(command: Command<T>, body: Bod
   process.stderr.on('error', () => {})
   let failure: unknown
   try {
-    const { options, words } = parseArguments(command, process.argv.slice(2))
+    const { options, words, rest } = parseArguments(command, process.argv.slice(2))
     const wanted = options as Record<string, unknown>
     if (wanted['help']) {
       process.stdout.write(usage(command))
@@ -44,7 +46,7 @@ export async function main<T extends OptionTable>(command: Command<T>, body: Bod
       wanted['verbose'] === true || /^(1|true|yes)$/.test(process.env['TRACE'] ?? '')
     session.dryRun = wanted['dry-run'] === true
     session.keep = wanted['keep'] === true
-    await interruptible(body({ options, words, scope }))
+    await interruptible(body({ options, words, rest, scope }))
   } catch (error) {
     failure = stopSignal().aborted ? stopSignal().reason : error
   }

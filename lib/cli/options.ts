@@ -1,7 +1,7 @@
 /**
  * Options as one table: a row is the parser, the help text and the README's line at once.
  *
- * Long options only; `--name value` and `--name=value`. A row without `arg` is a switch; one whose
+ * `--name value`, `--name=value`, and `-n value` for rows with a short name. A row without `arg` is a switch; one whose
  * default is true is offered as `--no-<name>`. What is unknown, given twice, or without its value
  * is a usage error, found before anything is touched. Words stay strings: 10.10 is not 10.1.
  */
@@ -12,6 +12,10 @@ export type OptionRow = {
   help: string
   /** Name of the value in the usage text; absent for a switch. */
   arg?: string
+  /** One letter that stands for the name. */
+  short?: string
+  /** The command can't do without it. */
+  required?: true
   default?: string | boolean
   choices?: readonly string[]
   /** Turns the text into a value; throws UsageError with what is wrong with it. */
@@ -28,7 +32,7 @@ type Given<R extends OptionRow> = R extends { parse: (text: string) => infer V }
     ? C
     : string
 type Value<R extends OptionRow> = R extends { arg: string }
-  ? R extends { default: string }
+  ? R extends { default: string } | { required: true }
     ? Given<R>
     : Given<R> | undefined
   : boolean
@@ -41,6 +45,8 @@ export type Command<T extends OptionTable> = {
   summary: string
   /** Positional words by name, all required: `['RELEASE']`. */
   words: readonly string[]
+  /** Name of what may follow `--`, handed over as it is. */
+  rest?: string
   /** Said below the summary: what the words may be. */
   details?: readonly string[]
   options: T
@@ -50,7 +56,7 @@ export type Command<T extends OptionTable> = {
 /** Options that every command has. */
 export const commonOptions = {
   verbose: { help: 'print each command, ready to paste, and its output (also TRACE=1)' },
-  help: { help: 'print this text' },
+  help: { short: 'h', help: 'print this text' },
 } as const satisfies OptionTable
 
 function flag(name: string, row: OptionRow): string {
@@ -58,14 +64,25 @@ function flag(name: string, row: OptionRow): string {
   return row.default === true ? `--no-${name}` : `--${name}`
 }
 
+/** The command's words and what stands around them. */
+function synopsis({ name, words, rest, options }: Command<OptionTable>): string {
+  const required = Object.entries(options).flatMap(([key, row]) =>
+    row.required ? [row.short ? `-${row.short} ${row.arg}` : flag(key, row)] : [],
+  )
+  const tail = rest === undefined ? [] : [`[-- ${rest}...]`]
+  return ['Usage:', name, ...required, ...words, '[options]', ...tail].join(' ')
+}
+
 /** One option as `[flag, help]`, with its choices, default and environment variables. */
 export function describeOption(name: string, row: OptionRow): [string, string] {
   const notes = [
+    row.required && 'required',
     row.choices && row.choices.join(' | '),
     typeof row.default === 'string' && row.default !== '' && `default ${row.default}`,
     row.env && `or $${row.env.join(', $')}`,
   ].filter(Boolean)
-  return [flag(name, row), row.help + (notes.length ? ` (${notes.join('; ')})` : '')]
+  const short = row.short ? `-${row.short}, ` : ''
+  return [short + flag(name, row), row.help + (notes.length ? ` (${notes.join('; ')})` : '')]
 }
 
 /** The usage text of a command. */
@@ -73,7 +90,7 @@ export function usage(command: Command<OptionTable>): string {
   const rows = Object.entries(command.options).map(([name, row]) => describeOption(name, row))
   const width = Math.max(...rows.map(([flags]) => flags.length))
   return [
-    `Usage: ${[command.name, ...command.words, '[options]'].join(' ')}`,
+    synopsis(command),
     '',
     command.summary,
     ...(command.details ?? []),
@@ -123,10 +140,14 @@ export function parseArguments<T extends OptionTable>(
   command: Command<T>,
   argv: readonly string[],
   env: NodeJS.ProcessEnv = process.env,
-): { options: Options<T>; words: string[] } {
+): { options: Options<T>; words: string[]; rest: string[] } {
   const table: OptionTable = command.options
+  const end = argv.indexOf('--')
+  const before = end < 0 ? argv : argv.slice(0, end)
   const entries = Object.entries(table)
   const found = minimist([...argv], {
+    '--': true,
+    alias: Object.fromEntries(entries.map(([name, row]) => [name, row.short ?? []])),
     string: ['_', ...entries.filter(([, row]) => row.arg).map(([name]) => name)],
     boolean: entries.filter(([, row]) => !row.arg).map(([name]) => name),
     unknown(text) {
@@ -139,12 +160,16 @@ export function parseArguments<T extends OptionTable>(
     if (Array.isArray(given))
       throw new UsageError(`Option --${name} is given ${given.length} times`)
     if (!row.arg) {
-      const mentioned = argv.some((arg) => new RegExp(`^--(no-)?${name}(=|$)`).test(arg))
+      const forms = `--(no-)?${name}(=|$)${row.short ? `|-${row.short}$` : ''}`
+      const mentioned = before.some((arg) => new RegExp(`^(${forms})`).test(arg))
       return [name, mentioned ? given === true : row.default === true]
     }
     const text = given ?? row.env?.map((key) => env[key]).find(Boolean) ?? row.default
     if (text === '' && given === '')
       throw new UsageError(`Option --${name} needs a value: ${row.arg}`)
+    if (typeof text !== 'string' && row.required && !found['help']) {
+      throw new UsageError(`Missing --${name} ${row.arg}`, { hint: synopsis(command) })
+    }
     if (typeof text !== 'string') return [name, undefined]
     if (row.choices && !row.choices.includes(text)) {
       throw new UsageError(`Unknown --${name} "${text}": choose ${row.choices.join(' or ')}`)
@@ -152,15 +177,19 @@ export function parseArguments<T extends OptionTable>(
     return [name, row.parse ? row.parse(text) : text]
   }
   const words = found._.map(String)
+  const rest = (found['--'] ?? []).map(String)
+  if (rest.length > 0 && command.rest === undefined) {
+    throw new UsageError(`Unexpected argument "${rest[0]}"`, { hint: synopsis(command) })
+  }
   if (!found['help'] && words.length !== command.words.length) {
     throw new UsageError(
       words.length < command.words.length
         ? `Missing ${command.words.slice(words.length).join(' ')}`
         : `Unexpected argument "${words[command.words.length]}"`,
-      { hint: `Usage: ${[command.name, ...command.words, '[options]'].join(' ')}` },
+      { hint: synopsis(command) },
     )
   }
-  return { options: Object.fromEntries(entries.map(value)) as Options<T>, words }
+  return { options: Object.fromEntries(entries.map(value)) as Options<T>, words, rest }
 }
 
 const UNITS: Record<string, number> = { M: 1024 ** 2, G: 1024 ** 3, T: 1024 ** 4 }
@@ -171,6 +200,12 @@ export function parseSize(text: string): number {
   const bytes = Number(digits) * (UNITS[unit ?? ''] ?? Number.NaN)
   if (Number.isSafeInteger(bytes) && bytes > 0) return bytes
   throw new UsageError(`Cannot read size "${text}": write a whole number and M, G or T, as in 10G`)
+}
+
+/** A name for files and images. @throws {UsageError} otherwise */
+export function parseName(text: string): string {
+  if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(text)) return text
+  throw new UsageError(`Cannot use name "${text}": take letters, digits, and . _ - between them`)
 }
 
 /** A whole number above zero. @throws {UsageError} otherwise */

@@ -5,7 +5,9 @@ import {
   type Command,
   type OptionTable,
   parseArguments,
+  parseCount,
   parseList,
+  parseName,
   parseSize,
   parseUrl,
   usage,
@@ -111,3 +113,73 @@ values('addresses', () => {
   }
 })
 values.run()
+
+const classic = {
+  name: 'classic',
+  summary: 'With short names.',
+  words: [],
+  rest: 'QEMUARGS',
+  options: {
+    iso: { short: 'i', arg: 'ISO', required: true, help: 'from what' },
+    name: { short: 'n', arg: 'NAME', required: true, parse: parseName, help: 'called what' },
+    quiet: { short: 'q', help: 'say less' },
+    help: { short: 'h', help: 'this' },
+  },
+  examples: ['classic -i a.iso -n a'],
+} as const satisfies Command<OptionTable>
+
+const message = (...argv: string[]) => {
+  try {
+    parseArguments(classic, argv, {})
+  } catch (error) {
+    assert.instance(error, UsageError)
+    return (error as UsageError).message
+  }
+  return 'accepted'
+}
+
+const short = suite('parseArguments(), short names and words for others')
+short('takes short and long forms alike', () => {
+  for (const argv of [
+    ['-i', 'a.iso', '-n', 'my.image', '-q'],
+    ['--iso', 'a.iso', '--name=my.image', '--quiet'],
+  ]) {
+    const { options } = parseArguments(classic, argv, {})
+    assert.equal([options.iso, options.name, options.quiet], ['a.iso', 'my.image', true])
+  }
+  assert.is(parseArguments(classic, ['-i', 'a', '-n', 'b'], {}).options.quiet, false)
+})
+short('hands over what follows -- in its order, whatever it looks like', () => {
+  const rest = ['-i', '/x', '--name', '-q', '--', '-append', 'a b']
+  const parsed = parseArguments(classic, ['-i', 'a.iso', '-n', 'b', '--', ...rest], {})
+  assert.equal(parsed.rest, rest)
+  assert.equal([parsed.options.iso, parsed.options.quiet], ['a.iso', false])
+  assert.match(refusal('12', '--', '-kernel'), /Unexpected argument "-kernel"/)
+})
+short('misses what is required, by its long name', () => {
+  assert.is(message('-i', 'a.iso'), 'Missing --name NAME')
+  assert.is(message('-n', 'a'), 'Missing --iso ISO')
+  assert.is(message('-h'), 'accepted')
+})
+short('refuses what is unknown, given twice or empty, in either form', () => {
+  assert.match(message('-i', 'a', '-n', 'b', '-x'), /Unknown option -x/)
+  assert.match(message('-i', 'a', '--iso', 'b', '-n', 'c'), /given 2 times/)
+  assert.match(message('-i', '-n', 'c'), /needs a value/)
+  assert.match(message('-i', 'a', '-n', '../b'), /Cannot use name "\.\.\/b"/)
+})
+short('shows them', () => {
+  const text = usage(classic)
+  assert.match(text, /^Usage: classic -i ISO -n NAME \[options\] \[-- QEMUARGS\.\.\.\]$/m)
+  assert.match(text, /^ {2}-i, --iso ISO +from what \(required\)$/m)
+  assert.match(text, /^ {2}-q, --quiet +say less$/m)
+})
+short.run()
+
+const counts = suite('parseCount()')
+counts('takes whole numbers above zero', () => {
+  assert.is(parseCount('14400'), 14400)
+  for (const text of ['0', '-1', '1.5', '1e3', '', 'x', '9999999999']) {
+    assert.throws(() => parseCount(text), /whole number above zero/, text)
+  }
+})
+counts.run()
