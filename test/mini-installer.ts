@@ -22,7 +22,8 @@ echo 'Phase one: network'
 echo 'JOYENT_STATUS_PRE=ok'
 echo 'Phase two: partitions'
 case $what in
-  good) dd if=/dev/zero of=/dev/vda bs=1M count=4 2>/dev/null || poweroff -f; sync ;;
+  good) tr '\\0' 'x' </dev/zero | dd of=/dev/vda bs=4k count=1024 iflag=fullblock 2>/dev/null || poweroff -f; sync ;;
+  nothing) poweroff -f ;;
   silent) sleep 1000 ;;
   chatty) while :; do echo 'still at it'; sleep 1; done ;;
   panic) echo c >/proc/sysrq-trigger; sleep 100 ;;
@@ -92,4 +93,19 @@ export async function makeMiniInstaller(dir: string): Promise<{ kernel: string; 
     /^vmlinuz/.test(name),
   )
   return { kernel: join(dir, 'packages/boot', kernel!), initrd: join(dir, 'initrd.gz') }
+}
+
+/** A CD that boots the installer by its own boot loader, told what to do. */
+export async function makeMiniIso(
+  installer: { kernel: string; initrd: string },
+  what: string,
+  iso: string,
+): Promise<void> {
+  const tree = `${iso}.tree`
+  await mkdir(join(tree, 'boot/grub'), { recursive: true })
+  await cp(installer.kernel, join(tree, 'vmlinuz'))
+  await cp(installer.initrd, join(tree, 'initrd.gz'))
+  const menu = `linux /vmlinuz console=ttyS0 rdinit=/init do=${what}\ninitrd /initrd.gz\nboot\n`
+  await writeFile(join(tree, 'boot/grub/grub.cfg'), menu)
+  execFileSync('grub-mkrescue', ['-o', iso, tree], { stdio: 'ignore' })
 }

@@ -32,10 +32,10 @@ const PROBE_PASSED = 33
 const PROBE_SECONDS = 5
 
 /** QEMU's words for one trial. */
-export function probeWords(cpu: string): string[] {
+export function probeWords(cpu: string, qemu = 'qemu-system-x86_64'): string[] {
   return [
     ...['timeout', '--kill-after=2', String(PROBE_SECONDS)],
-    'qemu-system-x86_64',
+    qemu,
     ...['-accel', 'kvm'],
     ...['-cpu', cpu],
     ...['-m', '64M'],
@@ -46,7 +46,10 @@ export function probeWords(cpu: string): string[] {
 }
 
 /** Whether KVM works: the CPU model that it works with, or why not. */
-async function probeKvm(device: string): Promise<{ cpu: string } | { why: string }> {
+async function probeKvm(
+  device: string,
+  qemu: string | undefined,
+): Promise<{ cpu: string } | { why: string }> {
   try {
     accessSync(device, constants.R_OK | constants.W_OK)
   } catch {
@@ -54,7 +57,10 @@ async function probeKvm(device: string): Promise<{ cpu: string } | { why: string
   }
   let why = ''
   for (const cpu of KVM_MODELS) {
-    const { exitCode, stderr } = await $({ nothrow: true, readOnly: true })`${probeWords(cpu)}`
+    const { exitCode, stderr } = await $({
+      nothrow: true,
+      readOnly: true,
+    })`${probeWords(cpu, qemu)}`
     if (exitCode === PROBE_PASSED) return { cpu }
     // What timeout exits with at the limit.
     why = [124, 137].includes(exitCode)
@@ -71,10 +77,10 @@ async function probeKvm(device: string): Promise<{ cpu: string } | { why: string
  */
 export async function chooseAccelerator(
   choice: AcceleratorChoice,
-  device = '/dev/kvm',
+  { device = '/dev/kvm', qemu }: { device?: string; qemu?: string | undefined } = {},
 ): Promise<Accelerator> {
   if (choice === 'tcg') return tcg
-  const probe = await probeKvm(device)
+  const probe = await probeKvm(device, qemu)
   if ('cpu' in probe) return { name: 'kvm', cpu: probe.cpu }
   if (choice === 'kvm') {
     throw new HostError(`Cannot use KVM: ${probe.why}`, {

@@ -3,6 +3,7 @@
  *
  * The console's first bytes are never lost: the machine stands still until we are connected.
  */
+import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { BuildError } from '../cli/errors.ts'
@@ -13,10 +14,15 @@ import { SerialConsole } from './console.ts'
 import { type MachineSpec, qemuWords } from './qemu.ts'
 import { Qmp } from './qmp.ts'
 
+/** A screen that can be looked at. */
+export type Vnc = { address: string; port: number; password: string }
+
 export type Machine = {
   console: SerialConsole
   /** Socket of the second serial port, to serve metadata on. */
   metadataSocket: string
+  /** Where to look at its screen, when the spec asks for VNC. */
+  vnc: Vnc | undefined
   /** Let the processor run: before, nothing of the guest has happened. */
   go(): Promise<void>
   /** Port on 127.0.0.1 that leads to the guest's forwarded one. */
@@ -79,6 +85,8 @@ export async function startMachine(
   const { qmp, console } = await Promise.race([connect(), startFailed])
   void over.then(() => console.end(`QEMU ended${output?.stderr ? `: ${complaint(output)}` : ''}`))
 
+  const vnc = spec.vnc === undefined ? undefined : await openVnc(qmp)
+
   const stop = async () => {
     if (!output) await qmp.execute('quit').catch(() => {})
     qmp.close()
@@ -88,6 +96,7 @@ export async function startMachine(
   return {
     console,
     metadataSocket: sockets.metadata,
+    vnc,
     async go() {
       await qmp.execute('cont')
     },
@@ -121,6 +130,14 @@ export async function startMachine(
     },
     stop,
   }
+}
+
+/** Give the screen a password; until then nobody is let in. */
+async function openVnc(qmp: Qmp): Promise<Vnc> {
+  const password = randomBytes(6).toString('base64url') // the protocol knows eight characters
+  await qmp.execute('set_password', { protocol: 'vnc', password })
+  const { host, service } = (await qmp.execute('query-vnc')) as { host: string; service: string }
+  return { address: host, port: Number(service), password }
 }
 
 const complaint = (output: Output | undefined) => output?.stderr.trim().split('\n').at(-1) ?? ''

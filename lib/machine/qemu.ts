@@ -22,6 +22,8 @@ export type Kernel = { kernel: string; initrd: string; arguments: readonly strin
 export type MachineSpec = {
   /** In messages: `bios`. */
   name: string
+  /** QEMU's program; undefined: the usual one, from $PATH. */
+  qemu?: string | undefined
   accelerator: Accelerator
   hardware: HardwareName
   firmware: MachineFirmware
@@ -33,7 +35,7 @@ export type MachineSpec = {
   /** ISO images, in the order of their drives. */
   cdroms?: readonly string[]
   /** Booted instead of a disk. */
-  kernel?: Kernel
+  kernel?: Kernel | undefined
   nic: Nic
   /** Address that VNC listens on, with a password; the first free port from 5900 up. */
   vnc?: string
@@ -71,7 +73,7 @@ export function qemuWords(spec: MachineSpec): string[] {
   return [
     // A machine must not outlive us, however we end.
     ...['setpriv', '--pdeathsig', 'KILL', '--'],
-    'qemu-system-x86_64',
+    spec.qemu ?? 'qemu-system-x86_64',
     ...['-name', `hybrid-images-${spec.name}`],
     ...['-machine', parts.machine],
     ...['-accel', accelerator.name === 'tcg' ? 'tcg,thread=multi' : accelerator.name],
@@ -94,7 +96,8 @@ export function qemuWords(spec: MachineSpec): string[] {
     ]),
     ...(spec.cdroms ?? []).flatMap((path, i) => [
       ...['-drive', `file=${listed(path)},format=raw,if=none,id=cd${i},readonly=on`],
-      ...['-device', parts.cdrom(`cd${i}`, i)],
+      // Before the disks; firmware goes on to them when it is no boot medium.
+      ...['-device', parts.cdrom(`cd${i}`, i) + (i === 0 ? ',bootindex=0' : '')],
     ]),
     ...kernelWords(spec.kernel),
     ...['-netdev', netdev(nic)],

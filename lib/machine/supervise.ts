@@ -19,10 +19,10 @@ export type InstallerPhase = {
 export type Supervision = {
   /** In the order in which they come; one may be missing. */
   phases: readonly InstallerPhase[]
-  /** Names of the markers that a good installation prints. */
-  markers: readonly string[]
-  /** What the installer shows when it waits for somebody to answer. */
-  question: RegExp
+  /** Names of the markers that a good installation prints; undefined: any, as long as it says `ok`. */
+  markers: readonly string[] | undefined
+  /** What the installer shows when it waits for somebody to answer, where that is known. */
+  question?: RegExp
   /** Lines in which the installer says what went wrong. */
   complaint: RegExp
   /** For each phase. */
@@ -57,10 +57,11 @@ export async function superviseInstaller(
     const said = complaints.at(-1)?.trim()
     const last = console.lastLines(3).join(' | ')
     const words = said ? `: ${said}` : last ? `; last on the console: ${last}` : ''
-    return new BuildError(`Installation failed in phase "${title()}": ${what}${words}`, { hint })
+    const where = watch.phases.length > 0 ? ` in phase "${title()}"` : ''
+    return new BuildError(`Installation failed${where}: ${what}${words}`, { hint })
   }
   const look = (text: string) => {
-    for (const line of text.split('\n')) {
+    for (const line of text.replace(/\n$/, '').split('\n')) {
       watch.onLine?.(line)
       const next = watch.phases.findIndex(({ begins }, i) => i > phase && begins.test(line))
       if (next > phase) {
@@ -97,7 +98,7 @@ export async function superviseInstaller(
         'Free some space: --output, TMPDIR',
       )
     }
-    if (watch.question.test(text.slice(-500))) {
+    if (watch.question?.test(text.slice(-500))) {
       throw failure(
         'the installer asks a question',
         'Its answers lack one: the serial log shows which',
@@ -118,7 +119,7 @@ export async function superviseInstaller(
     )
   }
   try {
-    checkMarkers(console.text, watch.markers)
+    if (watch.markers) checkMarkers(console.text, watch.markers)
   } catch (error) {
     throw failure((error as Error).message.replace(/^Installation failed: /, ''))
   }

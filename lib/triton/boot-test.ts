@@ -5,6 +5,7 @@
  * A phase is what is waited for; one that does not come ends the run of this machine, and is a failed
  * check of its own with the console's last lines.
  */
+import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { BuildError } from '../cli/errors.ts'
 import type { Scope } from '../cli/scope.ts'
@@ -137,7 +138,11 @@ class Run {
     await this.#prepareImage()
     const { disk, key } = this.#virtual
     this.#otherKey = key
-    await this.#create({ number: 2, image: disk, rootPassword: 'Correct-Horse.9' })
+    await this.#create({
+      number: 2,
+      image: disk,
+      rootPassword: randomBytes(9).toString('base64url'),
+    })
     await this.#watchBoot()
     const { seconds } = this.#limits.other
     await this.#phase(PASSWORD, () =>
@@ -229,7 +234,7 @@ class Run {
 
   async #askAll(): Promise<void> {
     const wanted = checksOf(this.#boot)
-    const mark = `@@${Math.random().toString(36).slice(2)}`
+    const mark = `@@${randomBytes(9).toString('hex')}`
     let answers = readAnswers('', mark)
     await this.#phase(ANSWERS, async () => {
       const script = guestScript(wanted, mark)

@@ -93,7 +93,10 @@ for (const [what, wrong, options] of [
   ['unmarked', /^Installation failed in phase "Boot loader": JOYENT_STATUS_POST is missing/],
   ['unexpected', /JOYENT_STATUS_DRIVERS is unexpected/],
   ['late', /POST=fail: grub-installer: error: cannot install GRUB$/],
-  ['reboot', /phase "Boot loader": JOYENT_STATUS_POST is missing; last on the console: .*machine restart$/],
+  [
+    'reboot',
+    /phase "Boot loader": JOYENT_STATUS_POST is missing; last on the console: .*machine restart$/,
+  ],
   ['early-fail', /phase "Partitions": .*POST=fail: main-menu: WARNING: .*error code 1/],
   ['panic', /phase "Partitions": Kernel panic - not syncing: sysrq triggered crash/],
   ['question', /phase "Partitions": the installer asks a question/],

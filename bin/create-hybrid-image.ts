@@ -1,0 +1,122 @@
+/**
+ * Build an image from any installer ISO that installs by itself, with the classic tool's flags.
+ *
+ *   ./bin/create-hybrid-image -i installer.iso -n my-image -d 'My image' -u https://example.com/
+ *
+ * Prints the manifest's path; the image and the serial log are beside it.
+ */
+import { log } from '../lib/cli/log.ts'
+import { main } from '../lib/cli/main.ts'
+import {
+  commonOptions,
+  parseCount,
+  parseList,
+  parseName,
+  parseSize,
+  parseUrl,
+} from '../lib/cli/options.ts'
+import { step } from '../lib/cli/progress.ts'
+import { ACCELERATORS, chooseAccelerator } from '../lib/host/accelerator.ts'
+import { firmwareTool } from '../lib/host/firmware.ts'
+import { findQemu } from '../lib/host/qemu.ts'
+import { ensureTools, MACHINE_TOOLS, TOOLS } from '../lib/host/tools.ts'
+import { createHybridImage, prepareHybridImage } from '../lib/image/hybrid-image.ts'
+import { HARDWARE, hardware } from '../lib/machine/hardware.ts'
+
+const command = {
+  name: 'create-hybrid-image',
+  summary: 'Install from an ISO in a virtual machine, and make an image of its disk.',
+  words: [],
+  rest: 'QEMUARGS',
+  details: [
+    'The installer has to install by itself and to power off or reboot at its end. Where it prints',
+    'JOYENT_STATUS_<NAME>=ok|fail on the first serial port, one that is not ok ends the build; --markers',
+    'names those that have to come. What follows -- is handed to QEMU as it is.',
+  ],
+  options: {
+    iso: { short: 'i', arg: 'ISO', required: true, help: 'installation medium' },
+    name: { short: 'n', arg: 'NAME', required: true, parse: parseName, help: 'name of the image' },
+    description: { short: 'd', arg: 'TEXT', required: true, help: 'what the image is' },
+    homepage: {
+      short: 'u',
+      arg: 'URL',
+      required: true,
+      parse: parseUrl,
+      help: 'where more about it is to be read',
+    },
+    prototype: {
+      short: 'p',
+      arg: 'FILE',
+      help: "manifest with tokens such as @NAME@ to be filled in (default: this project's own)",
+    },
+    output: { short: 'o', arg: 'DIR', default: '.', help: 'where the image goes' },
+    'zfs-dir': {
+      short: 'z',
+      arg: 'DIR',
+      help: 'where the disk lies while it is built (default $TMPDIR or /var/tmp)',
+    },
+    size: { arg: 'SIZE', default: '10G', parse: parseSize, help: 'size of the disk' },
+    markers: {
+      arg: 'NAME,...',
+      parse: parseList,
+      help: 'markers that have to say ok, as in PRE,POST',
+    },
+    firmware: { arg: 'NAME', choices: ['bios', 'uefi'], default: 'bios', help: 'install from' },
+    hardware: { arg: 'NAME', choices: HARDWARE, default: 'kvm', help: 'devices of the machine' },
+    accel: {
+      arg: 'NAME',
+      choices: ACCELERATORS,
+      default: 'auto',
+      help: 'auto tries whether KVM works and emulates where it does not',
+    },
+    'qemu-binary': { arg: 'PATH', help: "QEMU's program (default: the first of its usual names)" },
+    memory: { arg: 'SIZE', default: '2G', parse: parseSize, help: 'memory of the machine' },
+    cpus: { arg: 'N', default: '2', parse: parseCount, help: 'processors of the machine' },
+    vnc: { arg: 'ADDR', default: '127.0.0.1', help: 'address that its screen is shown at' },
+    timeout: {
+      arg: 'SECONDS',
+      default: '14400',
+      parse: parseCount,
+      help: 'limit of the installation',
+    },
+    json: { help: 'print the result as JSON' },
+    keep: { help: 'keep the disk and the serial log, for a look' },
+    install: { default: true, help: 'do not install missing host packages: say what is missing' },
+    ...commonOptions,
+  },
+  examples: [
+    "./bin/create-hybrid-image -i installer.iso -n my-image -d 'My image' -u https://example.com/",
+    "./bin/create-hybrid-image -i dvd.iso -n centos-6 -d 'CentOS 6' -u https://example.com/ -p manifest.in -o bits --markers PRE,POST -- -kernel vmlinuz -initrd initrd.img -append 'ks=cdrom console=ttyS0'",
+  ],
+} as const
+
+await main(command, async ({ options, rest, scope }) => {
+  const prepared = await prepareHybridImage(
+    {
+      ...options,
+      diskDir: options['zfs-dir'],
+      diskBytes: options.size,
+      memoryMiB: options.memory / 1024 ** 2,
+      limit: options.timeout,
+      extra: rest,
+    },
+    new Date(),
+  )
+  const host = await step('Check the host', async () => {
+    const present = findQemu(options['qemu-binary'])
+    const { qemu, seabios, timeout, setpriv, qemuImg } = MACHINE_TOOLS
+    const { family } = hardware[options.hardware]
+    const tools = [
+      ...(present === undefined ? [qemu] : []),
+      ...(present === qemu.name ? [seabios] : []),
+      ...(options.firmware === 'uefi' ? [firmwareTool(family)] : []),
+      ...[timeout, setpriv, qemuImg, TOOLS.libdeflateGzip],
+    ]
+    await ensureTools(tools, { install: options.install })
+    const program = findQemu(options['qemu-binary'])
+    return { qemu: program, accelerator: await chooseAccelerator(options.accel, { qemu: program }) }
+  })
+  const result = await createHybridImage(prepared, host, scope)
+  log.info(`On SmartOS: imgadm install -m ${result.manifest} -f ${result.image.path}`)
+  console.log(options.json ? JSON.stringify(result, undefined, 2) : result.manifest)
+})

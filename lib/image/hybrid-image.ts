@@ -1,0 +1,242 @@
+/**
+ * An image from any installer: its ISO is booted in a machine, installs by itself, and powers off (or
+ * reboots, which ends the machine as well); the disk becomes the image.
+ *
+ * Whether the installation went well is judged before a byte is written: by the markers that it
+ * prints on the serial console, where it prints some, and by there being something on the disk.
+ */
+import { copyFile, mkdtemp, rename, rm, truncate, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { BuildError, explain } from '../cli/errors.ts'
+import { log } from '../cli/log.ts'
+import { step } from '../cli/progress.ts'
+import type { Scope } from '../cli/scope.ts'
+import { allocatedExtents } from '../disk/extents.ts'
+import { makeParents } from '../disk/directories.ts'
+import { seededGuid } from '../disk/identity.ts'
+import type { Accelerator } from '../host/accelerator.ts'
+import { needFirmware } from '../host/firmware.ts'
+import { hardware, type HardwareName, type MachineFirmware } from '../machine/hardware.ts'
+import { startMachine } from '../machine/machine.ts'
+import { superviseInstaller } from '../machine/supervise.ts'
+import { checkIso } from '../media/iso9660.ts'
+import type { ImageFile } from './image-file.ts'
+import {
+  checkDraft,
+  contentUuid,
+  imageManifest,
+  type ManifestData,
+  writeManifest,
+} from './manifest.ts'
+import { checkWritable } from './output-dir.ts'
+import { fillPrototype, type PrototypeValues, readPrototype } from './prototype.ts'
+import { compactDay } from './stamp.ts'
+import { writeZvolImage } from './zvol-image.ts'
+
+export type HybridOptions = {
+  iso: string
+  name: string
+  description: string
+  homepage: string
+  /** File; undefined: our own manifest. */
+  prototype: string | undefined
+  /** Directory of the image. */
+  output: string
+  /** Directory of the disk while it is built; undefined: $TMPDIR. */
+  diskDir: string | undefined
+  diskBytes: number
+  hardware: HardwareName
+  firmware: 'bios' | 'uefi'
+  memoryMiB: number
+  cpus: number
+  vnc: string
+  /** Markers that the installation has to print; undefined: none is needed. */
+  markers: readonly string[] | undefined
+  /** For the installation, in seconds. */
+  limit: number
+  /** QEMU's own words, handed over in order. */
+  extra: readonly string[]
+}
+
+export type Prepared = { options: HybridOptions; at: Date; prototype: string | undefined }
+
+const MIB = 1024 ** 2
+
+/**
+ * Everything that can be known to be wrong before an installation that takes an hour.
+ *
+ * @throws {BuildError} with what is wrong with the ISO, the names, the prototype or the directories
+ */
+export async function prepareHybridImage(options: HybridOptions, at: Date): Promise<Prepared> {
+  await checkIso(options.iso)
+  await checkWritable(options.output)
+  if (options.diskDir !== undefined) await checkWritable(options.diskDir)
+  const prototype =
+    options.prototype === undefined ? undefined : await readPrototype(options.prototype)
+  if (prototype === undefined) checkDraft(described(options, at))
+  else {
+    const placeholder = { path: '', bytes: 1, sha1: '0'.repeat(40), sha256: '0'.repeat(64) }
+    fillPrototype(prototype, prototypeValues(options, at, placeholder), options.prototype!)
+  }
+  return { options, at, prototype }
+}
+
+function described(options: HybridOptions, at: Date): Omit<ManifestData, 'sha256' | 'file'> {
+  return {
+    name: options.name,
+    version: compactDay(at),
+    description: options.description,
+    homepage: options.homepage,
+    volumeBytes: options.diskBytes,
+    publishedAt: at,
+    defaultUser: 'root',
+  }
+}
+
+function prototypeValues(options: HybridOptions, at: Date, image: ImageFile): PrototypeValues {
+  return {
+    NAME: options.name,
+    DATE: compactDay(at),
+    DESC: options.description,
+    HOMEPAGE: options.homepage,
+    ZVOL_SIZE: options.diskBytes / MIB,
+    GZIP_SIZE: image.bytes,
+    TIME_NOW: at.toISOString().replace(/\.\d+/, ''),
+    IMAGE_UUID: contentUuid(image.sha256),
+    IMAGE_SHA: image.sha1,
+  }
+}
+
+export type HybridImage = { manifest: string; image: ImageFile; serialLog: string }
+
+/**
+ * Install, and write image, manifest and serial log.
+ *
+ * @throws {BuildError} when the installation fails, with its last words, or a file can't be written
+ */
+export async function createHybridImage(
+  { options, at, prototype }: Prepared,
+  host: { accelerator: Accelerator; qemu: string | undefined },
+  scope: Scope,
+): Promise<HybridImage> {
+  const base = `${options.name}-${compactDay(at)}`
+  const work = await scope.tempDir(
+    `hybrid-${options.name}`,
+    options.diskDir && resolve(options.diskDir),
+  )
+  const disk = join(work, 'disk.raw')
+  const serialLog = join(work, 'serial.log')
+  await step('Make the disk', async () => {
+    await writeFile(disk, '')
+    await truncate(disk, options.diskBytes)
+  })
+  await step('Install', async (report) => {
+    const machine = await startMachine(
+      {
+        name: options.name,
+        ...host,
+        hardware: options.hardware,
+        firmware: await firmwareOf(options, work),
+        memoryMiB: options.memoryMiB,
+        cpus: options.cpus,
+        uuid: contentUuid('0'.repeat(32)),
+        disks: [{ path: disk, format: 'raw' }],
+        cdroms: [options.iso],
+        nic: {
+          mac: '52:54:00:12:34:56', // alone in its network, so that it may be always the same
+          subnet: '192.168.76.0/24',
+          gateway: '192.168.76.2',
+          resolver: '192.168.76.3',
+          closed: false,
+        },
+        vnc: options.vnc,
+        extra: options.extra,
+      },
+      scope,
+      serialLog,
+    )
+    if (machine.vnc) {
+      const { address, port, password } = machine.vnc
+      log.info(`Screen: VNC at ${address} port ${port}, password ${password}`)
+    }
+    await machine.go()
+    await superviseInstaller(
+      machine,
+      {
+        phases: [],
+        markers: options.markers,
+        complaint: /\b(error|fatal|failed)\b/i,
+        // A graphical installer may be silent on the serial port until its end.
+        limits: { seconds: options.limit, silentSeconds: options.limit },
+        onLine: log.info,
+      },
+      report,
+    )
+  })
+  await checkNotEmpty(disk)
+
+  const output = resolve(options.output)
+  await makeParents(output)
+  // Builds of the same name may run side by side: each writes in a folder of its own.
+  const partial = await mkdtemp(join(output, `.${base}-`)).catch((error: unknown) => {
+    throw explain(`write to "${output}"`, error)
+  })
+  scope.defer(`Remove ${partial}`, () => rm(partial, { recursive: true, force: true }))
+  const guid = seededGuid(`${base}/${at.toISOString()}`, 'snapshot')
+  const image = await step('Write the image', (report) =>
+    writeZvolImage(
+      {
+        path: disk,
+        bytes: options.diskBytes,
+        guid,
+        createdAtSeconds: Math.floor(at.getTime() / 1000),
+        name: `zones/${base}@final`,
+      },
+      join(partial, `${base}.zfs.gz`),
+      report,
+    ),
+  )
+  const manifest = join(partial, `${base}.imgmanifest`)
+  await step('Write the manifest', async () => {
+    const { sha1, sha256, bytes } = image
+    const file = { sha1, bytes, datasetGuid: guid }
+    if (prototype === undefined) {
+      await writeManifest(imageManifest({ ...described(options, at), sha256, file }), manifest)
+    } else {
+      const filled = fillPrototype(
+        prototype,
+        prototypeValues(options, at, image),
+        options.prototype!,
+      )
+      await writeFile(manifest, `${JSON.stringify(filled, undefined, 2)}\n`)
+    }
+    await copyFile(serialLog, join(partial, `${base}.serial.log`))
+  })
+  // The manifest comes last: what it names is there.
+  const final = (ending: string) => join(output, `${base}.${ending}`)
+  for (const ending of ['serial.log', 'zfs.gz', 'imgmanifest']) {
+    await rename(join(partial, `${base}.${ending}`), final(ending))
+  }
+  return {
+    manifest: final('imgmanifest'),
+    image: { ...image, path: final('zfs.gz') },
+    serialLog: final('serial.log'),
+  }
+}
+
+async function firmwareOf(options: HybridOptions, work: string): Promise<MachineFirmware> {
+  if (options.firmware === 'bios') return 'bios'
+  const code = needFirmware(hardware[options.hardware].family)
+  const variables = join(work, 'variables.fd')
+  await copyFile(code.variables, variables)
+  return { code, variables }
+}
+
+/** An empty disk is what an installer leaves that gave up early. */
+async function checkNotEmpty(disk: string): Promise<void> {
+  const extents = await allocatedExtents(disk)
+  if (extents.length > 0) return
+  throw new BuildError('Installation failed: it ended, and nothing is on the disk', {
+    hint: 'Did the ISO boot, and does it install without questions? Look with VNC, or at its serial log',
+  })
+}
