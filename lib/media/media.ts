@@ -1,0 +1,141 @@
+/**
+ * Installation media: the newest point release that a vendor's signed checksum list names, fetched
+ * once, and verified before every use.
+ *
+ * Kept in the cache by digest, so that nothing is taken for what it is not; a note beside the media
+ * says which one a source led to, for builds without a network.
+ */
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { BuildError } from '../cli/errors.ts'
+import { log } from '../cli/log.ts'
+import { makeParents } from '../disk/directories.ts'
+import { type Digest, newestMatch, parseChecksums } from './checksums.ts'
+import { fetchFile, type FetchOptions } from './fetch.ts'
+import { type Trust, verifyClearsigned, verifyDetached } from './signature.ts'
+
+export type MediaSource = {
+  /** For the cache's note: `debian-13`. */
+  name: string
+  /** Addresses of folders, tried in turn: the current release, older ones, the archive. */
+  roots: readonly string[]
+  /** File name of the checksum list. */
+  sums: string
+  /** File name of its signature; undefined: the list carries it. */
+  signature: string | undefined
+  /** Names of the media, of which the newest is taken. */
+  file: RegExp
+  trust: Trust
+}
+
+export type Media = { path: string; name: string; digest: Digest; from: string }
+
+type Note = { name: string; digest: Digest; from: string }
+
+/** Digest of a file, in lower-case hexadecimal. */
+export async function digestOf(path: string, algorithm: Digest['algorithm']): Promise<string> {
+  const hash = createHash(algorithm)
+  for await (const piece of createReadStream(path, { highWaterMark: 1 << 20 })) {
+    hash.update(piece as Buffer)
+  }
+  return hash.digest('hex')
+}
+
+/**
+ * The media of a source, in the cache and verified.
+ *
+ * @param cache directory
+ * @throws {BuildError} when no root has it, its list is not the vendor's, or it does not match its digest
+ */
+export async function fetchMedia(
+  source: MediaSource,
+  cache: string,
+  options: FetchOptions & { offline?: boolean } = {},
+): Promise<Media> {
+  const notePath = join(cache, `${source.name}.json`)
+  if (options.offline) return cachedMedia(source, cache, notePath)
+  await makeParents(cache)
+  const note = await findMedia(source, cache, options)
+  const path = placeOf(cache, note)
+  if (!(await isWhole(path, note.digest))) {
+    await fetchFile(new URL(note.name, note.from).href, path, options)
+    const found = await digestOf(path, note.digest.algorithm)
+    if (found !== note.digest.hex) {
+      await rm(path)
+      throw new BuildError(
+        `Cannot use ${new URL(note.name, note.from).href}: its ${note.digest.algorithm} is ${found}, listed is ${note.digest.hex}`,
+        { hint: 'The mirror is broken or being renewed: try again later, or another one' },
+      )
+    }
+  }
+  await writeFile(`${notePath}.partial`, `${JSON.stringify(note, undefined, 2)}\n`)
+  await rename(`${notePath}.partial`, notePath)
+  return { ...note, path }
+}
+
+const placeOf = (cache: string, { name, digest }: Note) =>
+  join(cache, `${digest.algorithm}-${digest.hex.slice(0, 16)}`, name)
+
+/** Whether a file is there and has this digest; one that has another is removed. */
+async function isWhole(path: string, { algorithm, hex }: Digest): Promise<boolean> {
+  const found = await digestOf(path, algorithm).catch(() => undefined)
+  if (found === hex) return true
+  if (found !== undefined) {
+    log.warn(`${path} is damaged: fetching it again`)
+    await rm(path)
+  }
+  return false
+}
+
+async function cachedMedia(source: MediaSource, cache: string, notePath: string): Promise<Media> {
+  const text = await readFile(notePath, 'utf8').catch(() => undefined)
+  const missing = (what: string) =>
+    new BuildError(`Cannot use ${source.name}'s media offline: ${what}`, {
+      hint: 'Fetch it once with a network, or name a file with --iso',
+    })
+  if (text === undefined) throw missing(`the cache ${cache} has none`)
+  const note = JSON.parse(text) as Note
+  const path = placeOf(cache, note)
+  if (!(await isWhole(path, note.digest))) throw missing(`${path} is gone or damaged`)
+  return { ...note, path }
+}
+
+/** The newest media that the first root with a list of it has. */
+async function findMedia(source: MediaSource, cache: string, options: FetchOptions): Promise<Note> {
+  const problems: string[] = []
+  for (const root of source.roots) {
+    const from = root.endsWith('/') ? root : `${root}/`
+    const work = await mkdtemp(join(cache, '.list-'))
+    try {
+      const list = await fetchList(source, from, work, options)
+      const digests = parseChecksums(list)
+      const name = newestMatch(digests.keys(), source.file, `${from}${source.sums}`)
+      return { name, digest: digests.get(name)!, from }
+    } catch (error) {
+      // A list that is not the vendor's is no reason to look elsewhere: somebody is at work there.
+      if (!(error instanceof BuildError) || /^Cannot (trust|use key)/.test(error.message))
+        throw error
+      problems.push(error.message)
+    } finally {
+      await rm(work, { recursive: true, force: true })
+    }
+  }
+  throw new BuildError(`Cannot find the media of ${source.name}: ${problems.join('; ')}`)
+}
+
+/** The checksum list of a folder, once it is known to be the vendor's. */
+async function fetchList(source: MediaSource, from: string, work: string, options: FetchOptions) {
+  const { sums, signature, trust } = source
+  const what = `${from}${sums}`
+  const { report: _, ...quiet } = options // a few hundred bytes are no progress
+  await fetchFile(what, join(work, 'sums'), quiet)
+  const data = await readFile(join(work, 'sums'))
+  if (signature === undefined) {
+    return (await verifyClearsigned(what, data.toString('utf8'), trust)).text
+  }
+  await fetchFile(`${from}${signature}`, join(work, 'signature'), quiet)
+  await verifyDetached(what, data, await readFile(join(work, 'signature')), trust)
+  return data.toString('utf8')
+}
