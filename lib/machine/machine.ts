@@ -12,7 +12,7 @@ import type { Scope } from '../cli/scope.ts'
 import { connectUnix } from '../host/unix-socket.ts'
 import { SerialConsole } from './console.ts'
 import { type MachineSpec, qemuWords } from './qemu.ts'
-import { Qmp } from './qmp.ts'
+import { type OnEvent, Qmp } from './qmp.ts'
 
 /** A screen that can be looked at. */
 export type Vnc = { address: string; port: number; password: string }
@@ -66,6 +66,7 @@ export async function startMachine(
   const ended: Promise<Output> = $({ nothrow: true })`${words}`
   let output: Output | undefined
   let diskError: string | undefined
+  let serialConsole: SerialConsole | undefined
   const over = ended.then(
     (result) => (output = result),
     () => undefined, // interrupted: main() knows
@@ -75,14 +76,18 @@ export async function startMachine(
   })
   startFailed.catch(() => {})
 
+  const onEvent: OnEvent = (event, data) => {
+    if (event !== 'BLOCK_IO_ERROR') return
+    diskError ??= String(data['reason'])
+    serialConsole?.end(`a disk of the machine can't be written: ${diskError}`)
+  }
   const connect = async () => {
-    const qmp = await Qmp.connect(sockets.qmp, (event, data) => {
-      if (event === 'BLOCK_IO_ERROR') diskError ??= String(data['reason'])
-    })
+    const qmp = await Qmp.connect(sockets.qmp, onEvent)
     const serial = await connectUnix(sockets.console, START_MS)
     return { qmp, console: new SerialConsole(serial, logPath) }
   }
   const { qmp, console } = await Promise.race([connect(), startFailed])
+  serialConsole = console
   void over.then(() => console.end(`QEMU ended${output?.stderr ? `: ${complaint(output)}` : ''}`))
 
   const vnc = spec.vnc === undefined ? undefined : await openVnc(qmp)

@@ -190,9 +190,7 @@ class Run {
       const shown = this.#console.text.slice(from, this.#position)
       await this.#check(BANNER, async () => bannerVerdict(shown, image))
     }
-    await this.#phase(SSH, () =>
-      untilLogin(this.#login, other.seconds, () => this.machine!.running),
-    )
+    await this.#phase(SSH, () => untilLogin(this.#login, other.seconds, () => this.#alive))
     if (this.#boot !== 'reboot') {
       await this.#check(OTHER, () => loginRefused({ ...this.#login, key: this.#otherKey }))
     }
@@ -264,6 +262,12 @@ class Run {
     }
     const said = [...answers].map(([name, answer]) => [name, answer.said] as const)
     this.#earlier = new Map([...this.#earlier, ...said])
+  }
+
+  /** A machine whose disk can't be written stands still. */
+  get #alive() {
+    const { running, diskError } = this.machine!
+    return running && diskError === undefined
   }
 
   get #console() {
