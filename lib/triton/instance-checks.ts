@@ -36,6 +36,12 @@ function newerThanBoot(said: string): { boot: number; older: string[]; files: st
 const fingerprints = (said: string | undefined) =>
   [...(said ?? '').matchAll(/^ssh-\S+ \S+|^ecdsa-\S+ \S+/gm)].map(([key]) => key)
 
+/** What a script leaves that adds a line at each run. */
+const ranOnce = (said: string) => {
+  const times = lines(said).filter((line) => line === 'ran').length
+  return verdict(said.trim() === 'ran', `${times} times`)
+}
+
 export const instanceChecks: readonly Check[] = [
   {
     name: 'host-name',
@@ -188,21 +194,13 @@ export const instanceChecks: readonly Check[] = [
     title: 'user-script ran once on this boot',
     ask: `cat ${RUNS.user}`,
     boots: FIRST_BOOTS,
-    judge: (said) =>
-      verdict(
-        said.trim() === 'ran',
-        `${lines(said).filter((line) => line === 'ran').length} times`,
-      ),
+    judge: ranOnce,
   },
   {
     name: 'operator-script',
     title: 'sdc:operator-script ran once on this boot',
     ask: `cat ${RUNS.operator}`,
-    judge: (said) =>
-      verdict(
-        said.trim() === 'ran',
-        `${lines(said).filter((line) => line === 'ran').length} times`,
-      ),
+    judge: ranOnce,
   },
   {
     name: 'user-data',

@@ -6,9 +6,9 @@ import { createHash } from 'node:crypto'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { BuildError } from '../../lib/cli/errors.ts'
 import { fetchMedia, type MediaSource } from '../../lib/media/media.ts'
 import { needPackages } from '../live.ts'
+import { refusal } from '../refusal.ts'
 
 needPackages({ curl: 'curl' })
 
@@ -85,15 +85,6 @@ async function withSite(
     await rm(cache, { recursive: true })
   }
 }
-async function refusal(work: Promise<unknown>): Promise<string> {
-  const error = await work.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  )
-  assert.instance(error, BuildError)
-  return (error as BuildError).message
-}
-
 const media = suite('fetchMedia()')
 media('finds the newest point release in the first folder that has one', async () => {
   await withSite(await folder(), async ({ fetch, requests }) => {

@@ -1,8 +1,8 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as openpgp from 'openpgp'
-import { BuildError } from '../../lib/cli/errors.ts'
 import { type Trust, verifyClearsigned, verifyDetached } from '../../lib/media/signature.ts'
+import { refusal } from '../refusal.ts'
 
 const DAY = 86_400
 const data = Buffer.from('0123  debian.iso\n')
@@ -38,14 +38,6 @@ const trust = (key: Buffer, ...pinned: Pair[]): Trust => ({
   keys: new Map([['vendor.gpg', key]]),
   pins: pinned.map(({ publicKey }) => publicKey.getFingerprint()),
 })
-async function refusal(work: Promise<unknown>): Promise<string> {
-  const error = await work.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  )
-  assert.instance(error, BuildError)
-  return (error as BuildError).message
-}
 const believed = trust(armoured(vendor), vendor)
 
 const detached = suite('verifyDetached()')
