@@ -86,7 +86,15 @@ export async function startMachine(
     const serial = await connectUnix(sockets.console, START_MS)
     return { qmp, console: new SerialConsole(serial, logPath) }
   }
-  const { qmp, console } = await Promise.race([connect(), startFailed])
+  // A QEMU that refuses its words closes its sockets first, and says why when it has ended.
+  const connected = connect().catch(async (error: unknown) => {
+    const patience = new AbortController()
+    await Promise.race([over, delay(START_MS, undefined, { signal: patience.signal })])
+    patience.abort()
+    if (output) await startFailed
+    throw error
+  })
+  const { qmp, console } = await Promise.race([connected, startFailed])
   serialConsole = console
   void over.then(() => console.end(`QEMU ended${output?.stderr ? `: ${complaint(output)}` : ''}`))
 

@@ -1,6 +1,6 @@
 /** QEMU's command line for a machine, from a description. Source: qemu-system-x86_64(1). */
 import type { Accelerator } from '../host/accelerator.ts'
-import { hardware, type HardwareName, type MachineFirmware } from './hardware.ts'
+import { FIRST_CD, hardware, type HardwareName, type MachineFirmware } from './hardware.ts'
 
 export type MachineDisk = { path: string; format: 'qcow2' | 'raw' }
 
@@ -97,7 +97,7 @@ export function qemuWords(spec: MachineSpec): string[] {
     ...(spec.cdroms ?? []).flatMap((path, i) => [
       ...['-drive', `file=${listed(path)},format=raw,if=none,id=cd${i},readonly=on`],
       // Before the disks; firmware goes on to them when it is no boot medium.
-      ...['-device', parts.cdrom(`cd${i}`, i) + (i === 0 ? ',bootindex=0' : '')],
+      ...['-device', parts.cdrom(`cd${i}`, i) + (i === 0 ? `,bootindex=${FIRST_CD}` : '')],
     ]),
     ...kernelWords(spec.kernel),
     ...['-netdev', netdev(nic)],

@@ -4,7 +4,7 @@
  * Source: Linux, Documentation/driver-api/early-userspace/buffer-format.rst.
  */
 import { createReadStream, createWriteStream } from 'node:fs'
-import { chmod, copyFile, mkdir, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, utimes, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { explain } from '../cli/errors.ts'
@@ -32,6 +32,7 @@ function withFolders(paths: readonly string[]): string[] {
  * Write an initrd with more files in it.
  *
  * @param work directory for what lies between
+ * @param epochSeconds time of everything in the archive, so that the same answers give the same one
  * @throws {BuildError} when the vendor's can't be read, or this one not be written
  */
 export async function addToInitrd(
@@ -39,6 +40,7 @@ export async function addToInitrd(
   files: readonly InitrdFile[],
   output: string,
   work: string,
+  epochSeconds: number,
 ): Promise<void> {
   const tree = join(work, 'initrd-files')
   for (const { to, from, mode } of files) {
@@ -49,7 +51,9 @@ export async function addToInitrd(
     await chmod(path, mode)
   }
   const archive = join(work, 'initrd-files.cpio')
-  const input = `${withFolders(files.map(({ to }) => to)).join('\n')}\n`
+  const paths = withFolders(files.map(({ to }) => to))
+  for (const path of paths) await utimes(join(tree, path), epochSeconds, epochSeconds)
+  const input = `${paths.join('\n')}\n`
   await $({
     cwd: tree,
     input,

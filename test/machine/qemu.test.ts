@@ -63,6 +63,15 @@ words('boots a kernel with its words as one, from CDs beside it', () => {
     'file=/answers.iso,format=raw,if=none,id=cd1,readonly=on',
   ])
 })
+words('gives no two devices the same turn to boot, and none that of a kernel', () => {
+  for (const hardware of HARDWARE) {
+    const all = qemuWords({ ...spec, hardware, cdroms: ['/m.iso', '/answers.iso'] })
+    const turns = values('-device', all).flatMap(
+      (device) => /bootindex=(\d+)/.exec(device)?.[1] ?? [],
+    )
+    assert.equal(turns, ['2', '3', '1'])
+  }
+})
 words('offers VNC with a password, where it is told to', () => {
   assert.equal(values('-vnc', qemuWords({ ...spec, vnc: '127.0.0.1' })), [
     '127.0.0.1:0,to=99,password=on',
@@ -106,8 +115,8 @@ words('places devices as each kind of hardware does', () => {
 for (const hardware of HARDWARE) {
   words(`boots the first disk first: ${hardware}`, () => {
     const [first, second] = values('-device', qemuWords({ ...spec, hardware }))
-    assert.match(first!, /drive=disk0,bootindex=1/)
-    assert.match(second!, /drive=disk1,bootindex=2/)
+    assert.match(first!, /drive=disk0,bootindex=2/)
+    assert.match(second!, /drive=disk1,bootindex=3/)
   })
 }
 words('emulates with many threads, and uses KVM when told so', () => {

@@ -41,7 +41,7 @@ const work = async (name: string) => {
 
 const adding = suite('addToInitrd()')
 adding('leaves the vendor’s archive as it is, and adds one', async () => {
-  await addToInitrd(installer.initrd, files, output, await work('first'))
+  await addToInitrd(installer.initrd, files, output, await work('first'), 1_700_000_000)
   const [vendors, ours] = [await readFile(installer.initrd), await readFile(output)]
   assert.ok(ours.subarray(0, vendors.length).equals(vendors))
   const listed = execFileSync('cpio', ['-tv', '--quiet'], {
@@ -71,11 +71,17 @@ adding('is the same for the same answers', async () => {
       .digest('hex')
   await new Promise((done) => setTimeout(done, 1100))
   const again = join(dir, 'again.gz')
-  await addToInitrd(installer.initrd, files, again, await work('second'))
+  await addToInitrd(installer.initrd, files, again, await work('second'), 1_700_000_000)
   assert.is(await digest(again), await digest(output))
 })
 adding('says which initrd can not be read', async () => {
-  const failed = await addToInitrd(join(dir, 'none.gz'), files, output, await work('third')).then(
+  const failed = await addToInitrd(
+    join(dir, 'none.gz'),
+    files,
+    output,
+    await work('third'),
+    1_700_000_000,
+  ).then(
     () => '',
     (error: Error) => error.message,
   )
