@@ -63,7 +63,7 @@ try {
         bare.toFixed(1),
         '1.00',
       ],
-      ['test-image, all checks of three boots', ours.toFixed(1), (ours / bare).toFixed(2)],
+      ['test-image, all checks', ours.toFixed(1), (ours / bare).toFixed(2)],
     ]),
   )
 } finally {
