@@ -48,6 +48,7 @@ config('uses options that cloud-init 20.4 knows, as lines that can be relied on'
     'users: []',
     '      ephemeral0: /dev/disk/triton-data',
     '  - [ephemeral0, /data, ext4]',
+    '    renderers: [netplan, eni, sysconfig]',
   ]) {
     assert.ok(text.split('\n').includes(line), line)
   }
