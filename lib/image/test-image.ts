@@ -1,13 +1,12 @@
 /** Tests an image as it would be published: the file beside its manifest, restored and booted. */
-import { access, constants, mkdir } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { basename, dirname, join } from 'node:path'
-import { BuildError, explain } from '../cli/errors.ts'
+import { BuildError } from '../cli/errors.ts'
 import { log } from '../cli/log.ts'
 import { step, timings } from '../cli/progress.ts'
 import type { Scope } from '../cli/scope.ts'
 import { stopSignal } from '../cli/session.ts'
-import { makeParents } from '../disk/directories.ts'
 import { type Accelerator, type AcceleratorChoice, chooseAccelerator } from '../host/accelerator.ts'
 import { firmwareTool, needFirmware } from '../host/firmware.ts'
 import { ensureTools, MACHINE_TOOLS } from '../host/tools.ts'
@@ -15,6 +14,7 @@ import { hardware, type HardwareName } from '../machine/hardware.ts'
 import type { CheckResult, FirmwareName, FurtherBoot } from '../triton/boot-phases.ts'
 import { bootTest, type BootTestResult } from '../triton/boot-test.ts'
 import { type Inspection, inspectMatched, MANIFEST, matchManifest } from './inspect.ts'
+import { checkWritable } from './output-dir.ts'
 
 export type TestOptions = {
   firmware: readonly FirmwareName[]
@@ -67,7 +67,7 @@ export async function testImage(
   }
   const startedAt = new Date()
   const base = reportBase(manifest, options.output)
-  await checkReportDir(dirname(base))
+  await checkWritable(dirname(base))
   // A wrong argument is no reason to install anything.
   const matched = await step('Check the image', () => matchManifest(manifest))
   const accelerator = await step('Check the host', async () => {
@@ -176,13 +176,4 @@ export function resultLine(result: CheckResult): string {
   const word = { ok: 'ok', failed: 'FAIL', 'not reached': '-' }[status]
   const time = status === 'not reached' ? 'not reached' : `${seconds.toFixed(1)} s`
   return [word.padEnd(4), firmware, `${boot}: ${title}`, time, evidence].filter(Boolean).join('  ')
-}
-
-async function checkReportDir(dir: string): Promise<void> {
-  try {
-    await makeParents(dir)
-    await access(dir, constants.W_OK)
-  } catch (error) {
-    throw explain(`write the report to "${dir}"`, error)
-  }
 }

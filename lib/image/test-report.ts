@@ -1,6 +1,8 @@
 /** Writes the reports of a test, each whole or not at all, and sums it up as JSON. */
 import { readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
 import { explain } from '../cli/errors.ts'
+import { makeParents } from '../disk/directories.ts'
 import { plainText } from '../machine/console.ts'
 import { htmlReport } from './report-html.ts'
 import { junitReport } from './report-junit.ts'
@@ -17,6 +19,7 @@ export type Evidence = {
 /** Write the reports and serial logs beside the manifest, or to another directory. */
 export async function writeReports(test: ImageTest, manifest: string, output: string | undefined) {
   const base = reportBase(manifest, output)
+  await makeParents(dirname(resolve(base)))
   const html = `${base}.test.html`
   const junit = `${base}.test.xml`
   const evidence: Evidence = { serial: {}, screenshot: {} }
