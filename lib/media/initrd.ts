@@ -28,6 +28,17 @@ function withFolders(paths: readonly string[]): string[] {
   return [...all].sort()
 }
 
+/** Write the files below a directory, as they will be in the initrd. */
+export async function writeTree(files: readonly InitrdFile[], tree: string): Promise<void> {
+  for (const { to, from, mode } of files) {
+    const path = join(tree, to)
+    await mkdir(dirname(path), { recursive: true })
+    if ('text' in from) await writeFile(path, from.text)
+    else await copyFile(from.path, path)
+    await chmod(path, mode)
+  }
+}
+
 /**
  * Write an initrd with more files in it.
  *
@@ -43,13 +54,7 @@ export async function addToInitrd(
   epochSeconds: number,
 ): Promise<void> {
   const tree = join(work, 'initrd-files')
-  for (const { to, from, mode } of files) {
-    const path = join(tree, to)
-    await mkdir(dirname(path), { recursive: true })
-    if ('text' in from) await writeFile(path, from.text)
-    else await copyFile(from.path, path)
-    await chmod(path, mode)
-  }
+  await writeTree(files, tree)
   const archive = join(work, 'initrd-files.cpio')
   const paths = withFolders(files.map(({ to }) => to))
   for (const path of paths) await utimes(join(tree, path), epochSeconds, epochSeconds)

@@ -31,9 +31,19 @@ export async function checkIso(path: string): Promise<void> {
 /** Paths of all files in an image, as it names them. @throws {BuildError} when it is none, or damaged */
 export async function listIso(path: string): Promise<string[]> {
   await checkIso(path)
-  const { stdout } = await $({
+  const { exitCode, stdout, stderr } = await $({
     readOnly: true,
+    nothrow: true,
   })`xorriso -indev ${path} -find / -type f -exec report_lba`
+  if (exitCode !== 0) {
+    const [, said] = /FAILURE : (.*)/.exec(stderr) ?? []
+    throw new BuildError(
+      `Cannot read "${path}": it is damaged (${said ?? `xorriso: ${exitCode}`})`,
+      {
+        hint: 'It may be cut: compare its size and digest, or fetch it again',
+      },
+    )
+  }
   // File data lba:  0 ,      376 ,     1 ,       5 , '/dir/it'"'"'s'
   return [...stdout.matchAll(/^File data lba:.*? , '(.*)'$/gm)].map(([, name]) =>
     name!.replaceAll(`'"'"'`, "'"),

@@ -14,6 +14,7 @@ import { log } from '../cli/log.ts'
 import { makeParents } from '../disk/directories.ts'
 import { type Digest, newestMatch, parseChecksums } from './checksums.ts'
 import { fetchFile, type FetchOptions } from './fetch.ts'
+import { withLock } from './lock.ts'
 import { type Trust, verifyClearsigned, verifyDetached } from './signature.ts'
 
 export type MediaSource = {
@@ -30,7 +31,13 @@ export type MediaSource = {
   trust: Trust
 }
 
-export type Media = { path: string; name: string; digest: Digest; from: string }
+export type Media = {
+  path: string
+  name: string
+  /** What it was verified by; undefined: a file of the operator, taken as it is. */
+  digest: Digest | undefined
+  from: string
+}
 
 type Note = { name: string; digest: Digest; from: string }
 
@@ -59,27 +66,29 @@ export async function fetchMedia(
   await makeParents(cache)
   const note = await findMedia(source, cache, options)
   const path = placeOf(cache, note)
-  if (!(await isWhole(path, note.digest))) {
+  await withLock(path, async () => {
+    if (await isWhole(path, note.digest)) return
     await fetchFile(new URL(note.name, note.from).href, path, options)
     const found = await digestOf(path, note.digest.algorithm)
-    if (found !== note.digest.hex) {
-      await rm(path)
-      throw new BuildError(
-        `Cannot use ${new URL(note.name, note.from).href}: its ${note.digest.algorithm} is ${found}, listed is ${note.digest.hex}`,
-        { hint: 'The mirror is broken or being renewed: try again later, or another one' },
-      )
-    }
-  }
-  await writeFile(`${notePath}.partial`, `${JSON.stringify(note, undefined, 2)}\n`)
-  await rename(`${notePath}.partial`, notePath)
+    if (found === note.digest.hex) return
+    await rm(path)
+    throw new BuildError(
+      `Cannot use ${new URL(note.name, note.from).href}: its ${note.digest.algorithm} is ${found}, listed is ${note.digest.hex}`,
+      { hint: 'The mirror is broken or being renewed: try again later, or another one' },
+    )
+  })
+  const partial = `${notePath}.${process.pid}.partial`
+  await writeFile(partial, `${JSON.stringify(note, undefined, 2)}\n`)
+  await rename(partial, notePath)
   return { ...note, path }
 }
 
-const placeOf = (cache: string, { name, digest }: Note) =>
+/** Where the cache keeps media of this digest. */
+export const placeOf = (cache: string, { name, digest }: Note) =>
   join(cache, `${digest.algorithm}-${digest.hex.slice(0, 16)}`, name)
 
 /** Whether a file is there and has this digest; one that has another is removed. */
-async function isWhole(path: string, { algorithm, hex }: Digest): Promise<boolean> {
+export async function isWhole(path: string, { algorithm, hex }: Digest): Promise<boolean> {
   const found = await digestOf(path, algorithm).catch(() => undefined)
   if (found === hex) return true
   if (found !== undefined) {

@@ -54,6 +54,11 @@ async function trustedKeys({ keys, pins }: Trust): Promise<openpgp.Key[]> {
   )
 }
 
+/** @throws {BuildError} when a file holds no key, or none has a pinned fingerprint */
+export async function checkKeys(trust: Trust): Promise<void> {
+  await trustedKeys(trust)
+}
+
 type Verification = {
   keyID: openpgp.KeyID
   verified: Promise<unknown>

@@ -1,0 +1,61 @@
+/**
+ * Where a vendor's signing key comes from: a file that the operator names, the distro's keyring package
+ * where it is installed, or the vendor's own site, once. It is believed for its pinned fingerprint, not
+ * for where it came from.
+ */
+import { readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { BuildError, explain } from '../cli/errors.ts'
+import { fetchFile, type FetchOptions } from './fetch.ts'
+import { withLock } from './lock.ts'
+import { checkKeys, type Trust } from './signature.ts'
+
+export type KeySource = {
+  /** Of primary keys; spaces and case do not matter. */
+  fingerprints: readonly string[]
+  /** Keyring on this machine, where there is one. */
+  file: string
+  url: string
+}
+
+/**
+ * What to check signatures with.
+ *
+ * @param given key file of the operator
+ * @param cache directory in which a fetched key is kept
+ * @throws {BuildError} when no key can be had, or none has a pinned fingerprint
+ */
+export async function findKeys(
+  source: KeySource,
+  given: string | undefined,
+  cache: string,
+  options: FetchOptions & { offline?: boolean } = {},
+): Promise<Trust> {
+  const pins = source.fingerprints
+  if (given !== undefined) {
+    const bytes = await readFile(given).catch((error: unknown) => {
+      throw explain(`read key "${given}"`, error)
+    })
+    return { pins, keys: new Map([[given, bytes]]) }
+  }
+  const installed = await readFile(source.file).catch(() => undefined)
+  if (installed) return { pins, keys: new Map([[source.file, installed]]) }
+  const path = join(cache, 'keys', new URL(source.url).pathname.split('/').at(-1)!)
+  const kept = await readFile(path).catch(() => undefined)
+  if (kept) return { pins, keys: new Map([[path, kept]]) }
+  if (options.offline) {
+    throw new BuildError(`Cannot find the vendor's key ${pins.join(' or ')} offline`, {
+      hint: `It is looked for in ${source.file} and ${path}; or name a file with --key`,
+    })
+  }
+  await withLock(path, () => fetchFile(source.url, path, options))
+  const bytes = await readFile(path)
+  const trust = { pins, keys: new Map([[source.url, bytes]]) }
+  try {
+    await checkKeys(trust)
+  } catch (error) {
+    await rm(path) // an error page, say: it must not stand in the way of the next build
+    throw error
+  }
+  return trust
+}

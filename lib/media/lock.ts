@@ -1,0 +1,46 @@
+/**
+ * One at a time: builds that run side by side share a cache, and two downloads of one file would write
+ * into each other. Who holds a lock renews its date, so that a build that was killed stands in nobody's
+ * way for long, on this machine or another that shares the directory.
+ */
+import { rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { errorCode } from '../cli/errors.ts'
+import { log } from '../cli/log.ts'
+import { stopSignal } from '../cli/session.ts'
+import { makeParents } from '../disk/directories.ts'
+
+const RENEW_MS = 2_000
+/** A lock that was not renewed for so long is nobody's. */
+const STALE_MS = 15_000
+
+/** Do `work` while no other process does something with `path`. */
+export async function withLock<T>(path: string, work: () => Promise<T>): Promise<T> {
+  const lock = `${path}.lock`
+  await makeParents(dirname(path))
+  for (let said = false; ; said = true) {
+    try {
+      await writeFile(lock, String(process.pid), { flag: 'wx' })
+      break
+    } catch (error) {
+      if (errorCode(error) !== 'EEXIST') throw error
+    }
+    const { mtimeMs } = await stat(lock).catch(() => ({ mtimeMs: Date.now() }))
+    if (Date.now() - mtimeMs > STALE_MS) await rm(lock, { force: true })
+    else {
+      if (!said) log.info(`Another build is fetching ${path}: waiting for it`)
+      await delay(500, undefined, { signal: stopSignal() })
+    }
+  }
+  const renew = setInterval(() => {
+    const now = new Date()
+    void utimes(lock, now, now).catch(() => {})
+  }, RENEW_MS)
+  try {
+    return await work()
+  } finally {
+    clearInterval(renew)
+    await rm(lock, { force: true })
+  }
+}
