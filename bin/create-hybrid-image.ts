@@ -7,21 +7,15 @@
  */
 import { log } from '../lib/cli/log.ts'
 import { main } from '../lib/cli/main.ts'
-import {
-  commonOptions,
-  parseCount,
-  parseList,
-  parseName,
-  parseSize,
-  parseUrl,
-} from '../lib/cli/options.ts'
+import { commonOptions, parseList, parseName, parseSize, parseUrl } from '../lib/cli/options.ts'
 import { step } from '../lib/cli/progress.ts'
-import { ACCELERATORS, chooseAccelerator } from '../lib/host/accelerator.ts'
+import { chooseAccelerator } from '../lib/host/accelerator.ts'
 import { firmwareTool } from '../lib/host/firmware.ts'
 import { findQemu } from '../lib/host/qemu.ts'
 import { ensureTools, MACHINE_TOOLS, TOOLS } from '../lib/host/tools.ts'
 import { createHybridImage, prepareHybridImage } from '../lib/image/hybrid-image.ts'
 import { HARDWARE, hardware } from '../lib/machine/hardware.ts'
+import { machineOptions } from '../lib/machine/options.ts'
 
 const command = {
   name: 'create-hybrid-image',
@@ -63,22 +57,7 @@ const command = {
     },
     firmware: { arg: 'NAME', choices: ['bios', 'uefi'], default: 'bios', help: 'install from' },
     hardware: { arg: 'NAME', choices: HARDWARE, default: 'kvm', help: 'devices of the machine' },
-    accel: {
-      arg: 'NAME',
-      choices: ACCELERATORS,
-      default: 'auto',
-      help: 'auto tries whether KVM works and emulates where it does not',
-    },
-    'qemu-binary': { arg: 'PATH', help: "QEMU's program (default: the first of its usual names)" },
-    memory: { arg: 'SIZE', default: '2G', parse: parseSize, help: 'memory of the machine' },
-    cpus: { arg: 'N', default: '2', parse: parseCount, help: 'processors of the machine' },
-    vnc: { arg: 'ADDR', default: '127.0.0.1', help: 'address that its screen is shown at' },
-    timeout: {
-      arg: 'SECONDS',
-      default: '14400',
-      parse: parseCount,
-      help: 'limit of the installation',
-    },
+    ...machineOptions,
     json: { help: 'print the result as JSON' },
     keep: { help: 'keep the disk and the serial log, for a look' },
     install: { default: true, help: 'do not install missing host packages: say what is missing' },

@@ -33,7 +33,13 @@ export type RunOptions = {
   undo?: boolean
 }
 
-export type Output = { stdout: string; stderr: string; exitCode: number }
+export type Output = {
+  stdout: string
+  stderr: string
+  exitCode: number
+  /** What killed it, where something did. */
+  signal?: string
+}
 type Word = string | number | readonly (string | number)[]
 
 export type Door = {
@@ -104,7 +110,7 @@ async function start(options: RunOptions, pieces: TemplateStringsArray, words: W
   const { stdout, stderr } = output
   const exitCode = output.exitCode ?? 1
   if (exitCode !== 0 && !options.nothrow) throw failure(command, output)
-  return { stdout, stderr, exitCode }
+  return { stdout, stderr, exitCode, ...(output.signal && { signal: output.signal }) }
 }
 
 /** The words of a template: pieces split at blanks, values never split. */

@@ -8,17 +8,14 @@
 import { copyFile, mkdtemp, rename, rm, truncate, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { BuildError, explain } from '../cli/errors.ts'
-import { log } from '../cli/log.ts'
 import { step } from '../cli/progress.ts'
 import type { Scope } from '../cli/scope.ts'
 import { allocatedExtents } from '../disk/extents.ts'
 import { makeParents } from '../disk/directories.ts'
 import { seededGuid } from '../disk/identity.ts'
 import type { Accelerator } from '../host/accelerator.ts'
-import { needFirmware } from '../host/firmware.ts'
-import { hardware, type HardwareName, type MachineFirmware } from '../machine/hardware.ts'
-import { startMachine } from '../machine/machine.ts'
-import { superviseInstaller } from '../machine/supervise.ts'
+import type { HardwareName } from '../machine/hardware.ts'
+import { install, installFirmware } from '../machine/install.ts'
 import { checkIso } from '../media/iso9660.ts'
 import type { ImageFile } from './image-file.ts'
 import {
@@ -131,45 +128,27 @@ export async function createHybridImage(
     await truncate(disk, options.diskBytes)
   })
   await step('Install', async (report) => {
-    const machine = await startMachine(
+    await install(
       {
         name: options.name,
         ...host,
         hardware: options.hardware,
-        firmware: await firmwareOf(options, work),
+        firmware: await installFirmware(options.firmware, options.hardware, work),
         memoryMiB: options.memoryMiB,
         cpus: options.cpus,
-        uuid: contentUuid('0'.repeat(32)),
         disks: [{ path: disk, format: 'raw' }],
         cdroms: [options.iso],
-        nic: {
-          mac: '52:54:00:12:34:56', // alone in its network, so that it may be always the same
-          subnet: '192.168.76.0/24',
-          gateway: '192.168.76.2',
-          resolver: '192.168.76.3',
-          closed: false,
-        },
         vnc: options.vnc,
         extra: options.extra,
       },
-      scope,
-      serialLog,
-    )
-    if (machine.vnc) {
-      const { address, port, password } = machine.vnc
-      log.info(`Screen: VNC at ${address} port ${port}, password ${password}`)
-    }
-    await machine.go()
-    await superviseInstaller(
-      machine,
       {
         phases: [],
         markers: options.markers,
         complaint: /\b(error|fatal|failed)\b/i,
         // A graphical installer may be silent on the serial port until its end.
         limits: { seconds: options.limit, silentSeconds: options.limit },
-        onLine: log.info,
       },
+      { scope, serialLog },
       report,
     )
   })
@@ -222,14 +201,6 @@ export async function createHybridImage(
     image: { ...image, path: final('zfs.gz') },
     serialLog: final('serial.log'),
   }
-}
-
-async function firmwareOf(options: HybridOptions, work: string): Promise<MachineFirmware> {
-  if (options.firmware === 'bios') return 'bios'
-  const code = needFirmware(hardware[options.hardware].family)
-  const variables = join(work, 'variables.fd')
-  await copyFile(code.variables, variables)
-  return { code, variables }
 }
 
 /** An empty disk is what an installer leaves that gave up early. */

@@ -71,8 +71,9 @@ export async function startMachine(
     (result) => (output = result),
     () => undefined, // interrupted: main() knows
   )
-  const startFailed = over.then(() => {
-    throw new BuildError(`Cannot start machine ${spec.name}: QEMU ended: ${complaint(output)}`)
+  const startFailed = over.then((result) => {
+    const how = result ? howEnded(result) : 'was interrupted'
+    throw new BuildError(`Cannot start machine ${spec.name}: QEMU ${how}`)
   })
   startFailed.catch(() => {})
 
@@ -96,7 +97,9 @@ export async function startMachine(
   })
   const { qmp, console } = await Promise.race([connected, startFailed])
   serialConsole = console
-  void over.then(() => console.end(`QEMU ended${output?.stderr ? `: ${complaint(output)}` : ''}`))
+  void over.then((result) =>
+    console.end(result ? `QEMU ${howEnded(result)}` : 'it was interrupted'),
+  )
 
   const vnc = spec.vnc === undefined ? undefined : await openVnc(qmp)
 
@@ -153,4 +156,10 @@ async function openVnc(qmp: Qmp): Promise<Vnc> {
   return { address: host, port: Number(service), password }
 }
 
-const complaint = (output: Output | undefined) => output?.stderr.trim().split('\n').at(-1) ?? ''
+/** How QEMU ended, in its words or its parent's. */
+export function howEnded({ stderr, signal, exitCode }: Output): string {
+  if (signal) return `was killed by ${signal}`
+  // It says where its screen is, too, which is no complaint.
+  const words = stderr.split('\n').filter((line) => line && !/^VNC server running/.test(line))
+  return `ended with status ${exitCode}${words.length > 0 ? `: ${words.at(-1)!.trim()}` : ''}`
+}

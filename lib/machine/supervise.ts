@@ -7,7 +7,7 @@ import { BuildError } from '../cli/errors.ts'
 import type { Report } from '../cli/progress.ts'
 import { stopSignal } from '../cli/session.ts'
 import type { Limits } from './console.ts'
-import type { Machine } from './machine.ts'
+import { howEnded, type Machine } from './machine.ts'
 import { checkMarkers, readMarkers } from './markers.ts'
 
 export type InstallerPhase = {
@@ -27,12 +27,17 @@ export type Supervision = {
   complaint: RegExp
   /** For each phase. */
   limits: Limits
+  /** For all of it. */
+  totalSeconds?: number
   /** Called with every line of the console. */
   onLine?: (line: string) => void
 }
 
 const PANIC = /Kernel panic - not syncing: .*|end Kernel panic.*/
 const WATCH_MS = 250
+
+/** The title of what was asked last: a line with dashes below it. */
+const headingOf = (text: string) => [...text.matchAll(/^(\S.*)\n-{4,}$/gm)].at(-1)?.[1]
 
 /**
  * Wait for the end of an installation.
@@ -47,18 +52,19 @@ export async function superviseInstaller(
 ): Promise<string> {
   const { console } = machine
   let phase = -1
-  let phaseStarted = Date.now()
+  const started = Date.now()
+  let phaseStarted = started
   let lastGrowth = Date.now()
   let seen = 0
   const title = () => watch.phases[phase]?.title ?? 'Start'
 
-  const failure = (what: string, hint?: string) => {
+  const failure = (what: string, hint?: string, words?: string) => {
     const complaints = console.text.split('\n').filter((line) => watch.complaint.test(line))
-    const said = complaints.at(-1)?.trim()
+    const said = words ?? complaints.at(-1)?.trim()
     const last = console.lastLines(3).join(' | ')
-    const words = said ? `: ${said}` : last ? `; last on the console: ${last}` : ''
+    const tail = said ? `: ${said}` : last ? `; last on the console: ${last}` : ''
     const where = watch.phases.length > 0 ? ` in phase "${title()}"` : ''
-    return new BuildError(`Installation failed${where}: ${what}${words}`, { hint })
+    return new BuildError(`Installation failed${where}: ${what}${tail}`, { hint })
   }
   const look = (text: string) => {
     for (const line of text.replace(/\n$/, '').split('\n')) {
@@ -102,11 +108,15 @@ export async function superviseInstaller(
       throw failure(
         'the installer asks a question',
         'Its answers lack one: the serial log shows which',
+        headingOf(text.slice(-2000)),
       )
     }
     const seconds = (since: number) => (Date.now() - since) / 1000
     const { limits } = watch
     if (seconds(phaseStarted) > limits.seconds) throw failure(`it took over ${limits.seconds} s`)
+    if (watch.totalSeconds !== undefined && seconds(started) > watch.totalSeconds) {
+      throw failure(`the installation took over ${watch.totalSeconds} s`, '--timeout allows more')
+    }
     if (seconds(lastGrowth) > limits.silentSeconds) {
       throw failure(`the console was silent for ${limits.silentSeconds} s`)
     }
@@ -114,9 +124,7 @@ export async function superviseInstaller(
   }
   const { output } = machine
   if (output?.exitCode !== 0) {
-    throw failure(
-      `QEMU ended with status ${output?.exitCode ?? 'unknown'}: ${output?.stderr.trim()}`,
-    )
+    throw failure(output ? `QEMU ${howEnded(output)}` : 'it was interrupted')
   }
   try {
     if (watch.markers) checkMarkers(console.text, watch.markers)

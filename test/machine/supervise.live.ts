@@ -29,7 +29,7 @@ const watch: Supervision = {
     { title: 'Boot loader', begins: /^Phase three/ },
   ],
   markers: ['PRE', 'POST'],
-  question: /Prompt: \?$/,
+  question: /Prompt: '\?' for help> $/,
   complaint: /WARNING|error:/,
   limits: { seconds: 60, silentSeconds: 60 },
 }
@@ -128,7 +128,7 @@ watching('says that QEMU was killed', async () => {
   const during = () =>
     setTimeout(() => spawnSync('pkill', ['-KILL', '-f', 'hybrid-images-silent']), 6000)
   const { message } = await install('silent', { during })
-  assert.match(message, /QEMU ended with status/)
+  assert.match(message, /QEMU was killed by SIGKILL/)
 })
 watching('leaves nothing', () => assertNothingLeft(before))
 watching.after(remove)

@@ -1,0 +1,22 @@
+/** Options of every command that runs a virtual machine in which something is installed. */
+import { type OptionTable, parseCount, parseSize } from '../cli/options.ts'
+import { ACCELERATORS } from '../host/accelerator.ts'
+
+export const machineOptions = {
+  accel: {
+    arg: 'NAME',
+    choices: ACCELERATORS,
+    default: 'auto',
+    help: 'auto tries whether KVM works and emulates where it does not',
+  },
+  'qemu-binary': { arg: 'PATH', help: "QEMU's program (default: the first of its usual names)" },
+  memory: { arg: 'SIZE', default: '2G', parse: parseSize, help: 'memory of the machine' },
+  cpus: { arg: 'N', default: '2', parse: parseCount, help: 'processors of the machine' },
+  vnc: { arg: 'ADDR', default: '127.0.0.1', help: 'address that its screen is shown at' },
+  timeout: {
+    arg: 'SECONDS',
+    default: '14400',
+    parse: parseCount,
+    help: 'limit of the installation',
+  },
+} as const satisfies OptionTable
