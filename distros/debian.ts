@@ -13,6 +13,7 @@ export const debian: Distro = {
       endOfLife: '2026-08-31',
       kernel: 'linux-image-amd64',
       packages: [], // systemd-resolved is part of systemd here
+      iso: /^debian-11\.\d+\.\d+-amd64-netinst\.iso$/,
     },
     {
       version: '12',
@@ -20,6 +21,7 @@ export const debian: Distro = {
       endOfLife: '2028-06-30',
       kernel: 'linux-image-amd64',
       packages: ['systemd-resolved', 'zstd'], // zstd: what update-initramfs packs with
+      iso: /^debian-12\.\d+\.\d+-amd64-netinst\.iso$/,
     },
     {
       version: '13',
@@ -27,6 +29,7 @@ export const debian: Distro = {
       endOfLife: '2030-06-30',
       kernel: 'linux-image-amd64',
       packages: ['systemd-resolved', 'zstd'], // zstd: what update-initramfs packs with
+      iso: /^debian-13\.\d+\.\d+-amd64-netinst\.iso$/,
     },
   ],
   securityMirror: 'http://security.debian.org/debian-security',
@@ -84,5 +87,68 @@ export const debian: Distro = {
   efiVendor: 'debian',
   setup: ['debian/setup.sh'],
   bootLoader: 'debian/boot-loader.sh',
+  installer: {
+    media: {
+      roots: [
+        'https://cdimage.debian.org/debian-cd/current/amd64/iso-cd/',
+        'https://cdimage.debian.org/mirror/cdimage/archive/latest-oldstable/amd64/iso-cd/',
+        'https://cdimage.debian.org/mirror/cdimage/archive/latest-oldoldstable/amd64/iso-cd/',
+      ],
+      sums: 'SHA512SUMS',
+      signature: 'SHA512SUMS.sign',
+      key: {
+        // "Debian CD signing key" of 2011, as https://www.debian.org/CD/verify gives it
+        fingerprints: ['DF9B 9C49 EAA9 2984 3258  9D76 DA87 E80D 6294 BE9B'],
+        file: '/usr/share/keyrings/debian-role-keys.gpg', // package debian-keyring
+        url: 'https://www.debian.org/CD/key-DA87E80D6294BE9B.txt',
+      },
+    },
+    boot: [
+      { kernel: '/install.amd/vmlinuz', initrd: '/install.amd/initrd.gz' },
+      { kernel: '/linux', initrd: '/initrd.gz' }, // mini.iso, the medium of the netboot installer
+    ],
+    kernelArguments: [
+      'console=ttyS0,115200n8',
+      'auto=true',
+      'priority=critical',
+      'net.ifnames=0',
+      'DEBIAN_FRONTEND=text', // lines, where the usual frontend draws boxes
+      'TERM=dumb',
+    ],
+    answers: [
+      { to: 'preseed.cfg', from: ['debian/installer/preseed.cfg'], mode: 0o644 },
+      { to: 'hybrid-images/early', from: ['debian/installer/early'], mode: 0o755 },
+      {
+        // Behind what saves the installer's logs into the new system, before it is unmounted.
+        to: 'usr/lib/finish-install.d/94zz-hybrid-images',
+        from: ['debian/installer/finish'],
+        mode: 0o755,
+      },
+    ],
+    layouts: {
+      into: 'preseed.cfg',
+      plain: 'debian/installer/plain.cfg',
+      lvm: 'debian/installer/lvm.cfg',
+    },
+    securityPath: '/debian-security',
+    bootLoader: 'debian/installed.sh',
+    phases: [
+      { title: 'Network', begins: /Menu item '(ethdetect|netcfg)' selected/ },
+      {
+        title: 'Installer components',
+        begins: /Menu item '(choose-mirror|download-installer|load-cdrom)' selected/,
+      },
+      { title: 'Partitions', begins: /Menu item '(disk-detect|partman-base)' selected/ },
+      { title: 'Base system', begins: /Menu item 'bootstrap-base' selected/ },
+      { title: 'Package sources', begins: /Menu item 'apt-setup-udeb' selected/ },
+      { title: 'Packages', begins: /Menu item 'pkgsel' selected/ },
+      { title: 'Set-up', begins: /Menu item 'finish-install' selected/ },
+    ],
+    question: /^Prompt: '\?' for help>/m,
+    complaint:
+      /\b(error|fatal)\b|ERROR 404|WARNING \*\*|Unable to|Failed to|^E: |exited with status [1-9]/i,
+    markers: ['PRE', 'POST'],
+    limits: { silentSeconds: 900, seconds: 5400 },
+  },
   cleanUp: 'debian/clean-up.sh',
 }

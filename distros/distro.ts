@@ -10,6 +10,40 @@ export type Mirror = {
   archived?: true
 }
 
+/** How a vendor's installer is found, told what to do, and watched (method installer). */
+export type Installer = {
+  /** Its media: folders are tried in turn for the newest that the signed checksum list names. */
+  media: {
+    roots: readonly string[]
+    sums: string
+    /** The list's signature; undefined: the list carries it. */
+    signature: string | undefined
+    /** Who signs: fingerprints of primary keys, and where a key may be had from. */
+    key: { fingerprints: readonly string[]; file: string; url: string }
+  }
+  /** Where kernel and initrd are on a medium; the first pair that is there is booted. */
+  boot: readonly { kernel: string; initrd: string }[]
+  kernelArguments: readonly string[]
+  /** Files for the initrd: a template below distros/, or several behind each other. */
+  answers: readonly { to: string; from: readonly string[]; mode: 0o644 | 0o755 }[]
+  /** Which of the files takes the layout's lines, and then the operator's own. */
+  layouts: { into: string; plain: string; lvm: string }
+  /** Where on its host the installer expects a security mirror. */
+  securityPath: string
+  /** Prepares the boot loader inside a system that has its disk. */
+  bootLoader: string
+  /** In order; `begins` is a line on the serial console. */
+  phases: readonly { title: string; begins: RegExp }[]
+  /** What it shows when it waits for an answer. */
+  question: RegExp
+  /** Lines in which it says what went wrong. */
+  complaint: RegExp
+  /** Names of its status lines, without JOYENT_STATUS_. */
+  markers: readonly string[]
+  /** Without a line on the console, and for one phase: emulated machines are slow. */
+  limits: { silentSeconds: number; seconds: number }
+}
+
 export type Release = {
   /** As the vendor writes it: `12`. A string, because 10.10 is not 10.1. */
   version: string
@@ -20,6 +54,8 @@ export type Release = {
   kernel: string
   /** Packages beyond the distro's own list. */
   packages: readonly string[]
+  /** Names of its installation media. */
+  iso: RegExp
 }
 
 export type Distro = {
@@ -45,6 +81,7 @@ export type Distro = {
   setup: readonly string[]
   /** For method bootstrap: prepares the boot loader inside a system that has no disk yet. */
   bootLoader: string
+  installer: Installer
   /** Last of all: takes away what belongs to the build. */
   cleanUp: string
 }

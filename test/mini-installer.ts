@@ -1,6 +1,6 @@
 /**
- * A tiny installer for tests: Debian's cloud kernel with busybox, which does what the kernel argument
- * `do=` says. It is made of packages that this machine's apt brings, none of them installed.
+ * A tiny installer for tests: Debian's cloud kernel with busybox, which does what `do=` says, among the
+ * kernel's arguments or in answers at /preseed.cfg. It is made of packages that this machine's apt brings, none of them installed.
  */
 import { execFileSync } from 'node:child_process'
 import { chmod, cp, mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
@@ -17,8 +17,10 @@ mount -t proc proc /proc
 mount -t devtmpfs dev /dev
 exec >/dev/ttyS0 2>&1 </dev/ttyS0
 for module in ${MODULES.join(' ')}; do insmod /modules/$module.ko || poweroff -f; done
-what=$(sed -n 's/.*do=\\([a-z-]*\\).*/\\1/p' /proc/cmdline)
+test -e /preseed.cfg || : >/preseed.cfg
+what=$(cat /proc/cmdline /preseed.cfg | sed -n 's/.*do=\\([a-z-]*\\).*/\\1/p')
 echo 'Phase one: network'
+echo "main-menu[1]: INFO: Menu item 'netcfg' selected"
 echo 'JOYENT_STATUS_PRE=ok'
 echo 'Phase two: partitions'
 case $what in
@@ -27,7 +29,7 @@ case $what in
   silent) sleep 1000 ;;
   chatty) while :; do echo 'still at it'; sleep 1; done ;;
   panic) echo c >/proc/sysrq-trigger; sleep 100 ;;
-  question) printf 'Choose a language:\\n  1: C\\nPrompt: ?'; sleep 1000 ;;
+  question) printf "Select a language\\n-----------------\\n  1: C\\nPrompt: '?' for help> "; sleep 1000 ;;
   fill) tr '\\0' 'x' </dev/zero | dd of=/dev/vda bs=4k count=50000; sync; sleep 1000 ;;
   early-fail) echo 'main-menu: WARNING: Configuring base-installer failed with error code 1'
     echo 'JOYENT_STATUS_POST=fail'; sleep 1000 ;;
@@ -62,6 +64,8 @@ export async function makeMiniInstaller(dir: string): Promise<{ kernel: string; 
   await cp(join(dir, 'packages/bin/busybox'), join(root, 'bin/busybox'))
   const applets = [
     'sh',
+    'cat',
+    'test',
     'mount',
     'sed',
     'insmod',
@@ -93,6 +97,20 @@ export async function makeMiniInstaller(dir: string): Promise<{ kernel: string; 
     /^vmlinuz/.test(name),
   )
   return { kernel: join(dir, 'packages/boot', kernel!), initrd: join(dir, 'initrd.gz') }
+}
+
+/** A medium laid out as the vendor's, whose installer is told what to do by its answers. */
+export async function makeMiniMedium(
+  installer: { kernel: string; initrd: string },
+  iso: string,
+): Promise<void> {
+  const tree = `${iso}.tree`
+  await mkdir(tree)
+  await cp(installer.kernel, join(tree, 'linux'))
+  await cp(installer.initrd, join(tree, 'initrd.gz'))
+  execFileSync('xorriso', ['-as', 'mkisofs', '-quiet', '-J', '-R', '-o', iso, tree], {
+    stdio: 'ignore',
+  })
 }
 
 /** A CD that boots the installer by its own boot loader, told what to do. */

@@ -1,5 +1,6 @@
 /**
- * Runs the test files: `npm test` those named *.test.ts, `npm run test:live` those named *.live.ts.
+ * Runs the test files: `npm test` those named *.test.ts, `npm run test:live` those named *.live.ts,
+ * `npm run test:installer` those named *.installer.ts, which take an hour each.
  *
  *   npm test                       every fast test
  *   npm test -- zfs                those whose path contains "zfs"
@@ -18,15 +19,16 @@ import { globby } from 'globby'
 type Result = { file: string; passed: number; failed: number; seconds: number }
 
 /** A file that takes longer hangs: it is ended, and counts as failed. */
-const LIMIT_MS = { fast: 60_000, live: 30 * 60_000 }
+const LIMIT_MS = { test: 60_000, live: 30 * 60_000, installer: 180 * 60_000 }
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const launcher = fileURLToPath(new URL('../lib/cli/launcher.js', import.meta.url))
 const words = process.argv.slice(2)
-const live = words[0] === 'live'
-const wanted = live ? words.slice(1) : words
+const kind = words[0] === '--live' ? 'live' : words[0] === '--installer' ? 'installer' : 'test'
+const wanted = kind === 'test' ? words : words.slice(1)
+const live = kind !== 'test'
 
-const files = (await globby(`test/**/*.${live ? 'live' : 'test'}.ts`, { cwd: root }))
+const files = (await globby(`test/**/*.${kind}.ts`, { cwd: root }))
   .sort()
   .filter((file) => wanted.length === 0 || wanted.some((word) => file.includes(word)))
 
@@ -39,7 +41,7 @@ function runFile(file: string): Promise<Result> {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, FORCE_COLOR: '0' },
     })
-    const limit = setTimeout(() => child.kill('SIGKILL'), live ? LIMIT_MS.live : LIMIT_MS.fast)
+    const limit = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS[kind])
     let output = ''
     const keep = (data: Buffer) => {
       output += data

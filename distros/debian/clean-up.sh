@@ -42,6 +42,7 @@ apt-get clean
 rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/debconf/*-old /var/lib/dpkg/*-old
 rm -f /etc/passwd- /etc/group- /etc/shadow- /etc/gshadow- /etc/subuid- /etc/subgid-
 rm -rf /var/lib/cloud/* /root/.bash_history /root/.cache /root/.ssh
+rm -rf /var/log/installer
 find /var/log -type f -exec rm -f {} +
 find /tmp /var/tmp -mindepth 1 -maxdepth 1 ! -name hybrid-images \
   ! -name 'mmdebstrap*' -exec rm -rf {} +

@@ -45,6 +45,8 @@ export type Command<T extends OptionTable> = {
   summary: string
   /** Positional words by name, all required: `['RELEASE']`. */
   words: readonly string[]
+  /** Name of what may follow them, any number of times: `STAGE`. */
+  more?: string
   /** Name of what may follow `--`, handed over as it is. */
   rest?: string
   /** Said below the summary: what the words may be. */
@@ -65,12 +67,13 @@ function flag(name: string, row: OptionRow): string {
 }
 
 /** The command's words and what stands around them. */
-function synopsis({ name, words, rest, options }: Command<OptionTable>): string {
+function synopsis({ name, words, more, rest, options }: Command<OptionTable>): string {
   const required = Object.entries(options).flatMap(([key, row]) =>
     row.required ? [row.short ? `-${row.short} ${row.arg}` : flag(key, row)] : [],
   )
   const tail = rest === undefined ? [] : [`[-- ${rest}...]`]
-  return ['Usage:', name, ...required, ...words, '[options]', ...tail].join(' ')
+  const others = more === undefined ? [] : [`[${more} ...]`]
+  return ['Usage:', name, ...required, ...words, ...others, '[options]', ...tail].join(' ')
 }
 
 /** One option as `[flag, help]`, with its choices, default and environment variables. */
@@ -181,7 +184,8 @@ export function parseArguments<T extends OptionTable>(
   if (rest.length > 0 && command.rest === undefined) {
     throw new UsageError(`Unexpected argument "${rest[0]}"`, { hint: synopsis(command) })
   }
-  if (!found['help'] && words.length !== command.words.length) {
+  const tooMany = words.length > command.words.length && command.more === undefined
+  if (!found['help'] && (words.length < command.words.length || tooMany)) {
     throw new UsageError(
       words.length < command.words.length
         ? `Missing ${command.words.slice(words.length).join(' ')}`

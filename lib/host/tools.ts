@@ -58,6 +58,13 @@ export const MACHINE_TOOLS = {
   setpriv: tool('setpriv', 'util-linux', 'ends machines together with this program'),
 } as const satisfies Record<string, Tool>
 
+/** What getting at an installer needs. */
+export const INSTALLER_TOOLS = {
+  curl: tool('curl', 'curl', 'fetches media'),
+  xorriso: tool('xorriso', 'xorriso', 'reads installation media'),
+  cpio: tool('cpio', 'cpio', "adds answers to an installer's initrd"),
+} as const satisfies Record<string, Tool>
+
 /** Debian keeps these out of an ordinary user's $PATH. */
 const SYSTEM_DIRS = ['/usr/local/sbin', '/usr/sbin', '/sbin']
 

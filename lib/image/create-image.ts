@@ -1,9 +1,11 @@
 /**
  * The recipe that every create-image-<distro> command follows, from options to manifest.
  */
-import { basename, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { existsSync } from 'node:fs'
+import { readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import type { Distro } from '../../distros/distro.ts'
+import { BuildError, UsageError } from '../cli/errors.ts'
 import { log } from '../cli/log.ts'
 import { main } from '../cli/main.ts'
 import { commonOptions, type Command } from '../cli/options.ts'
@@ -11,24 +13,30 @@ import { redact } from '../cli/redact.ts'
 import { step, timings } from '../cli/progress.ts'
 import { act } from '../cli/run.ts'
 import type { Scope } from '../cli/scope.ts'
-import { session } from '../cli/session.ts'
-import { installBootLoaders, partitionDisk } from '../disk/assemble.ts'
+import { session, stopSignal } from '../cli/session.ts'
+import { makeParents } from '../disk/directories.ts'
 import { seededGuid } from '../disk/identity.ts'
-import { type Layout, plainLayout } from '../disk/layout.ts'
-import { checkUserNamespaces } from '../host/user-namespaces.ts'
-import { ensureTools, TOOLS } from '../host/tools.ts'
-import { fillRoot, installPackages, prepareNamespace } from '../methods/bootstrap.ts'
-import { type Bootstrap, type GuestScript, STAGING } from '../methods/mmdebstrap.ts'
-import { smartos } from '../targets/smartos.ts'
+import { ensureTools } from '../host/tools.ts'
+import { bootstrap } from '../methods/bootstrap.ts'
+import { installer } from '../methods/installer.ts'
+import type { Build, Filled, Method } from '../methods/method.ts'
+import { uploadToDirectory } from '../publish/directory.ts'
 import type { ImageFile } from './image-file.ts'
 import { checkDraft, imageManifest, writeManifest } from './manifest.ts'
 import { checkWritable, makeOutputDir } from './output-dir.ts'
-import { type ImageOptions, imageOptions, type Recipe, resolveRecipe } from './recipe.ts'
+import {
+  type ImageOptions,
+  imageOptions,
+  type MethodName,
+  type Recipe,
+  resolveRecipe,
+} from './recipe.ts'
+import { parseStages, type Stage, STAGES } from './stages.ts'
 import { makeStamp } from './stamp.ts'
 import { writeZvolImage } from './zvol-image.ts'
 
 const options = { ...imageOptions, ...commonOptions }
-const project = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
+const methods: Record<MethodName, Method> = { bootstrap, installer }
 
 /** What a create-image command of this distro accepts. */
 export function createImageUsage(distro: Distro): Command<typeof options> {
@@ -38,27 +46,51 @@ export function createImageUsage(distro: Distro): Command<typeof options> {
     name,
     summary: `Build a ${distro.title} image for SmartOS and Triton, and print its manifest's path.`,
     words: ['RELEASE'],
-    details: [`RELEASE is ${distro.releases.map(({ version }) => version).join(', ')}.`],
+    more: 'STAGE',
+    details: [
+      `RELEASE is ${distro.releases.map(({ version }) => version).join(', ')}.`,
+      `STAGE is ${STAGES.join(', ')}: bring what is needed into the cache, write the installer's answers,`,
+      'build from the cache, copy the newest build to --upload-to. Default: fetch iso image.',
+    ],
     options,
     examples: [
       `./bin/${name} ${newest}`,
       `./bin/${name} ${newest} --size 20G --include tmux,rsync --customize ./my-changes.sh`,
+      `./bin/${name} ${newest} --method installer --layout lvm`,
       `./bin/${name} ${newest} --dry-run`,
+      `./bin/${name} ${newest} fetch && ./bin/${name} ${newest} image upload --upload-to /srv/images`,
       `manifest=$(./bin/${name} ${newest} --output /data/bits)`,
     ],
   }
 }
 
+/** What the stages that ran have made; the last of these is printed. */
+type Result = {
+  media?: string
+  answers?: string
+  manifest?: string
+  image?: ImageFile
+  serialLog?: string
+  uploaded?: string[]
+}
+
 /** The whole command: parse, build, print. */
 export async function createImageCommand(distro: Distro): Promise<void> {
   await main(createImageUsage(distro), async ({ options, words, scope }) => {
+    const stages = parseStages(words.slice(1))
+    if (stages.has('upload') && options['upload-to'] === undefined) {
+      throw new UsageError('Stage upload needs --upload-to DIR')
+    }
     const recipe = await resolveRecipe(distro, words[0]!, options, await makeStamp())
     if (session.dryRun) printRecipe(recipe)
-    const result = await createImage(distro, recipe, options, scope)
+    const result = await runStages(stages, distro, recipe, options, scope)
     if (session.dryRun) return
     if (options.json) {
       console.log(redact(JSON.stringify({ ...result, recipe, timings }, undefined, 2)))
-    } else console.log(result.manifest)
+      return
+    }
+    const { media, answers, manifest, uploaded } = result
+    for (const line of uploaded ?? [manifest ?? answers ?? media]) if (line) console.log(line)
   })
 }
 
@@ -69,54 +101,74 @@ function printRecipe(recipe: Recipe) {
     .forEach((line) => log.info(line))
 }
 
-type Result = { manifest: string; image: ImageFile }
-
-async function createImage(
+async function runStages(
+  stages: ReadonlySet<Stage>,
   distro: Distro,
   recipe: Recipe,
   options: ImageOptions,
   scope: Scope,
 ): Promise<Result> {
-  const mode = process.getuid?.() === 0 ? 'root' : 'unshare'
+  const result: Result = {}
+  const method = methods[recipe.method]
+  const image = stages.has('image')
+  if (image) await checkBeforehand(distro, recipe)
+  if (stages.has('fetch') || image) {
+    await step('Check the host', async () => {
+      await ensureTools(method.tools(distro, recipe), { install: options.install })
+      await method.checkHost?.(recipe)
+    })
+  }
+  const build = async (): Promise<Build> => ({
+    distro,
+    recipe,
+    scope,
+    work: await scope.tempDir(recipe.name),
+    seed: `${recipe.name}/${recipe.version}/${recipe.stamp.text}`,
+    epochSeconds: Math.floor(recipe.stamp.at.getTime() / 1000),
+  })
+  // A bootstrap that goes on to the image fetches while it installs.
+  if (stages.has('fetch') && !(image && recipe.method === 'bootstrap')) {
+    const fetching = await build()
+    result.media = await step('Fetch', (report) => method.fetch(fetching, report))
+  }
+  if (stages.has('iso') && !image) {
+    const answers = await method.answers(await build())
+    if (answers === undefined) log.info(`Method ${recipe.method} needs no answers`)
+    else result.answers = answers
+  }
+  if (image) {
+    const fetched = stages.has('fetch')
+    Object.assign(result, await createImage(method, await build(), { fetched }))
+  }
+  if (stages.has('upload')) {
+    result.uploaded = await upload(recipe, resolve(options['upload-to']!), scope)
+  }
+  return result
+}
+
+/** What can be known to be wrong before minutes are spent. */
+async function checkBeforehand(distro: Distro, recipe: Recipe): Promise<void> {
   const today = recipe.stamp.at.toISOString().slice(0, 10)
   if (recipe.release.endOfLife < today) {
     log.warn(`${recipe.title} is out of support since ${recipe.release.endOfLife}`)
   }
   await checkWritable(recipe.output)
-  // What is known of the manifest has to be right before minutes are spent.
-  const described = manifestData(recipe, distro)
-  checkDraft(described)
-  await step('Check the host', () => checkHost(distro, mode, options.install))
+  checkDraft(manifestData(recipe, distro))
+}
 
+async function createImage(
+  method: Method,
+  build: Build,
+  options: { fetched: boolean },
+): Promise<Result> {
+  const { distro, recipe, scope, work, seed } = build
   const output = await makeOutputDir(scope, {
     output: recipe.output,
     name: recipe.name,
     stamp: recipe.stamp.text,
   })
-  const work = await scope.tempDir(recipe.name)
-  if (mode === 'unshare') await prepareNamespace(scope, work)
   const disk = join(work, 'disk.raw')
-  const seed = `${recipe.name}/${recipe.version}/${recipe.stamp.text}`
-  const layout = plainLayout(recipe.diskBytes, seed)
-  const times = { epoch: Math.floor(recipe.stamp.at.getTime() / 1000) }
-
-  const tree = await step('Install packages', (report) =>
-    installPackages(
-      {
-        work,
-        spec: bootstrapOf(distro, recipe, mode, layout),
-        mirrors: recipe.mirrors,
-        efiVendor: distro.efiVendor,
-        proxyEnv: recipe.proxyEnv,
-      },
-      report,
-    ),
-  )
-  await step('Make the disk', async () => {
-    await partitionDisk(disk, layout)
-    await fillRoot(tree, disk, layout, times)
-    await installBootLoaders(disk, layout, tree.bootFiles, times)
-  })
+  const { serialLog } = await filled(method, build, disk, options)
 
   const base = `${recipe.name}-${recipe.version}`
   const stream = join(output.partial, `${base}.zfs.gz`)
@@ -125,9 +177,9 @@ async function createImage(
     writeZvolImage(
       {
         path: disk,
-        bytes: layout.bytes,
+        bytes: recipe.diskBytes,
         guid,
-        createdAtSeconds: times.epoch,
+        createdAtSeconds: build.epochSeconds,
         name: `zones/${base}@final`,
       },
       stream,
@@ -135,34 +187,91 @@ async function createImage(
     ),
   )
   const manifestPath = join(output.partial, `${base}.imgmanifest`)
-  await step('Write the manifest', () =>
-    act(`write ${manifestPath}`, () => {
+  await step('Write the manifest', async () => {
+    if (serialLog) await copyLog(serialLog, join(output.partial, `${base}.serial.log`))
+    await act(`write ${manifestPath}`, () => {
       const { sha1, sha256, bytes } = image
       const file = { sha1, bytes, datasetGuid: guid }
-      return writeManifest(imageManifest({ ...described, sha256, file }), manifestPath)
-    }),
-  )
+      const data = { ...manifestData(recipe, distro), sha256, file }
+      return writeManifest(imageManifest(data), manifestPath)
+    })
+  })
   await output.finish()
-  const final = (name: string) => join(output.final, name)
+  const final = (ending: string) => join(output.final, `${base}.${ending}`)
   const result = {
-    manifest: final(`${base}.imgmanifest`),
-    image: { ...image, path: final(`${base}.zfs.gz`) },
+    manifest: final('imgmanifest'),
+    image: { ...image, path: final('zfs.gz') },
+    ...(serialLog && { serialLog: final('serial.log') }),
   }
   log.info(`On SmartOS: imgadm install -m ${result.manifest} -f ${result.image.path}`)
   return result
 }
 
-async function checkHost(distro: Distro, mode: Bootstrap['mode'], install: boolean) {
-  const { newuidmap, ...tools } = TOOLS
-  const keyring = {
-    name: distro.keyring.file,
-    apt: distro.keyring.apt,
-    why: `holds the keys that sign ${distro.title}'s packages`,
+/** Fill the disk; the console of a machine is kept however it went, where Jenkins looks for it. */
+async function filled(
+  method: Method,
+  build: Build,
+  disk: string,
+  options: { fetched: boolean },
+): Promise<Filled> {
+  const { recipe, work } = build
+  try {
+    return await method.fill(build, disk, options)
+  } finally {
+    const written = join(work, 'serial.log')
+    // Who interrupts a build has seen the console, and wants nothing of it to be left.
+    if (existsSync(written) && !stopSignal().aborted) {
+      const kept = join(recipe.output, `${recipe.name}-qemu.log`)
+      await copyLog(written, kept).catch(() => {}) // the disk may be full: that is told elsewhere
+      log.info(`Serial log: ${kept}`)
+    }
   }
-  const wanted = [...Object.values(tools), ...(mode === 'unshare' ? [newuidmap] : []), keyring]
-  await ensureTools(wanted, { install })
-  if (mode === 'unshare' && !session.dryRun) await checkUserNamespaces()
 }
+
+/** A console's text, without what addresses hold of passwords. */
+async function copyLog(from: string, to: string): Promise<void> {
+  await act(`write ${to}`, async () => {
+    const partial = `${to}.${process.pid}.partial`
+    try {
+      await writeFile(partial, redact(await readFile(from, 'latin1')), 'latin1')
+      await rename(partial, to)
+    } finally {
+      await rm(partial, { force: true })
+    }
+  })
+}
+
+/** Stage upload: the newest build of this recipe, to a directory; a list of it for Jenkins. */
+async function upload(recipe: Recipe, destination: string, scope: Scope): Promise<string[]> {
+  const latest = join(recipe.output, `${recipe.name}-latest-build-stamp`)
+  const stamp = session.dryRun
+    ? recipe.stamp.text
+    : (await readFile(latest, 'utf8').catch(() => '')).trim()
+  const directory = join(recipe.output, recipe.name, stamp)
+  if (stamp === '' || (!session.dryRun && !existsSync(directory))) {
+    throw new BuildError(
+      `Cannot upload ${recipe.name}: there is no finished build in ${recipe.output}`,
+      {
+        hint: 'Run the stage image first, with the same --output',
+      },
+    )
+  }
+  await makeParents(destination)
+  const paths = await step('Upload', (report) =>
+    uploadToDirectory(
+      { directory, name: recipe.name, branch: stampBranch(stamp) },
+      destination,
+      scope,
+      report,
+    ),
+  )
+  const list = join(recipe.output, `${recipe.name}.artifacts-in-manta`)
+  await act(`write ${list}`, () => writeFile(list, paths.map((path) => `${path}\n`).join('')))
+  return paths
+}
+
+/** `main` of `main-20260508T120000Z-0123456789ab`. */
+const stampBranch = (stamp: string) => stamp.replace(/-\d{8}T\d{6}Z-[^-]+(-dirty)?$/, '')
 
 /** What the manifest says that is known before the build. */
 function manifestData(recipe: Recipe, distro: Distro) {
@@ -174,47 +283,5 @@ function manifestData(recipe: Recipe, distro: Distro) {
     volumeBytes: recipe.diskBytes,
     publishedAt: recipe.stamp.at,
     defaultUser: distro.defaultUser,
-  }
-}
-
-function bootstrapOf(
-  distro: Distro,
-  recipe: Recipe,
-  mode: Bootstrap['mode'],
-  layout: Layout,
-): Omit<Bootstrap, 'mirror' | 'target' | 'download'> {
-  const env = {
-    TITLE: recipe.title,
-    IMAGE_NAME: recipe.name,
-    IMAGE_VERSION: recipe.version,
-    HOMEPAGE: recipe.homepage,
-    CODENAME: recipe.release.codename,
-    COMPONENTS: distro.components.join(' '),
-    SECURITY_MIRROR: distro.securityMirror,
-    ROOT_UUID: layout.root.fsUuid,
-    // FAT's short volume id, as blkid and fstab write it
-    ESP_UUID: layout.esp.volumeId.toUpperCase().replace(/^(.{4})/, '$1-'),
-    KERNEL_ARGUMENTS: smartos.kernelArguments.join(' '),
-    GUEST_TOOLS: join(STAGING, basename(smartos.guestTools.directory)),
-  }
-  const script = (path: string): GuestScript => ({ path: project(path), name: basename(path), env })
-  const ours = (path: string) => script(`distros/${path}`)
-  const cache = join(recipe.cache, 'packages', `${distro.name}-${recipe.release.codename}`)
-  return {
-    mode,
-    codename: recipe.release.codename,
-    components: distro.components,
-    keyring: distro.keyring.file,
-    include: recipe.packages,
-    cache: { archives: join(cache, 'archives'), lists: join(cache, 'lists') },
-    offline: recipe.offline,
-    files: smartos.files.map(({ from, to }) => ({ from: project(from), to })),
-    directories: [project(smartos.guestTools.directory)],
-    setup: [...distro.setup.map(ours), script(smartos.guestTools.install)],
-    customize:
-      recipe.customize === undefined
-        ? undefined
-        : { path: recipe.customize, name: basename(recipe.customize), env },
-    finish: [ours(distro.bootLoader), ours(distro.cleanUp)],
   }
 }

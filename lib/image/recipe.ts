@@ -9,6 +9,9 @@ import { type Distro, findRelease, type Mirror, type Release } from '../../distr
 import { UsageError } from '../cli/errors.ts'
 import { parseList, parseSize, parseUrl, type Options, type OptionTable } from '../cli/options.ts'
 import { SMALLEST_DISK } from '../disk/layout.ts'
+import type { AcceleratorChoice } from '../host/accelerator.ts'
+import { machineOptions } from '../machine/options.ts'
+import { checkGiven, type GivenMedia } from '../media/given.ts'
 import { compactDay, type Stamp } from './stamp.ts'
 
 const MIB = 1024 ** 2
@@ -33,8 +36,30 @@ function parseKernel(text: string): string {
   throw new UsageError(`Cannot read kernel "${text}": name one package`)
 }
 
+/** Ways to get a system onto the disk. */
+export const METHODS = ['bootstrap', 'installer'] as const
+export type MethodName = (typeof METHODS)[number]
+
+export const LAYOUTS = ['plain', 'lvm'] as const
+export type LayoutName = (typeof LAYOUTS)[number]
+
+/** What only the vendor's installer knows what to do with. */
+const INSTALLER_ONLY = ['iso', 'checksum', 'key', 'answers'] as const
+
 /** Options of the create-image commands. */
 export const imageOptions = {
+  method: {
+    arg: 'NAME',
+    choices: METHODS,
+    default: 'bootstrap',
+    help: "bootstrap fills the disk from a package mirror; installer runs the vendor's own in a machine",
+  },
+  layout: {
+    arg: 'NAME',
+    choices: LAYOUTS,
+    default: 'plain',
+    help: 'system on a partition, or on the logical volume rootlv (lvm needs --method installer)',
+  },
   output: { arg: 'DIR', default: 'bits', help: 'where images go, below <name>/<stamp>/' },
   size: { arg: 'SIZE', default: '10G', parse: parseDiskSize, help: 'size of the disk' },
   kernel: { arg: 'PKG', parse: parseKernel, help: "kernel package instead of the release's own" },
@@ -52,6 +77,12 @@ export const imageOptions = {
     env: ['http_proxy', 'HTTP_PROXY', 'https_proxy', 'HTTPS_PROXY'],
     help: 'proxy for the build; leaves no trace in the image',
   },
+  iso: { arg: 'PATH|URL', help: "installation medium instead of the vendor's newest" },
+  checksum: { arg: 'HEX|FILE', help: "the medium's SHA-256 or SHA-512, or a file that lists it" },
+  key: { arg: 'FILE', help: "the vendor's signing key; its fingerprint has to be the known one" },
+  answers: { arg: 'FILE', help: "more answers for the installer, behind this project's own" },
+  ...machineOptions,
+  'upload-to': { arg: 'DIR', help: 'where the stage upload puts finished builds' },
   cache: {
     arg: 'DIR',
     help: 'where downloads are kept (default ~/.cache/hybrid-images)',
@@ -72,8 +103,9 @@ export type Recipe = {
   description: string
   homepage: string
   release: Release
-  method: 'bootstrap'
+  method: MethodName
   target: 'smartos'
+  layout: LayoutName
   diskBytes: number
   kernel: string
   packages: string[]
@@ -84,6 +116,21 @@ export type Recipe = {
   offline: boolean
   output: string
   stamp: Stamp
+  /** For method installer. */
+  installer: InstallerRecipe | undefined
+}
+
+export type InstallerRecipe = {
+  /** The operator's own medium; undefined: the vendor's newest. */
+  medium: GivenMedia | undefined
+  key: string | undefined
+  answers: string | undefined
+  accel: AcceleratorChoice
+  qemu: string | undefined
+  memoryMiB: number
+  cpus: number
+  vnc: string
+  limitSeconds: number
 }
 
 /** Both spellings are read by programs in the wild; NO_PROXY goes along. */
@@ -111,20 +158,47 @@ function mirrorsOf(distro: Distro, options: ImageOptions): Mirror[] {
   return [{ main: strip(mirror), security: strip(security ?? distro.securityMirror) }]
 }
 
-/** The operator's script, readable and there. @throws {UsageError} otherwise */
-async function findScript(path: string): Promise<string> {
+/** The operator's file, readable and there. @throws {UsageError} otherwise */
+async function findOwn(what: string, path: string): Promise<string> {
   const script = resolve(path)
   try {
     if (!(await stat(script)).isFile()) throw new UsageError(`Cannot use "${path}": it is no file`)
     await access(script, constants.R_OK)
   } catch (error) {
     if (error instanceof UsageError) throw error
-    throw new UsageError(`Cannot read customize script "${path}"`, {
+    throw new UsageError(`Cannot read ${what} "${path}"`, {
       hint: 'Does the file exist, and may you read it?',
       cause: error,
     })
   }
   return script
+}
+
+/** @throws {UsageError} for options that say nothing to the method */
+async function installerRecipe(options: ImageOptions): Promise<InstallerRecipe | undefined> {
+  const { method, layout, iso, checksum, key, answers } = options
+  if (method !== 'installer') {
+    const stray = INSTALLER_ONLY.find((name) => options[name] !== undefined)
+    if (stray) throw new UsageError(`Option --${stray} needs --method installer`)
+    if (layout === 'lvm') throw new UsageError('Option --layout lvm needs --method installer')
+    return undefined
+  }
+  if (iso === undefined && checksum !== undefined) {
+    throw new UsageError('Option --checksum needs --iso')
+  }
+  const medium = iso === undefined ? undefined : { iso, checksum }
+  if (medium) checkGiven(medium)
+  return {
+    medium,
+    key: key === undefined ? undefined : await findOwn('key', key),
+    answers: answers === undefined ? undefined : await findOwn('answers', answers),
+    accel: options.accel,
+    qemu: options['qemu-binary'],
+    memoryMiB: options.memory / MIB,
+    cpus: options.cpus,
+    vnc: options.vnc,
+    limitSeconds: options.timeout,
+  }
 }
 
 /**
@@ -154,17 +228,22 @@ export async function resolveRecipe(
     description: `${title} 64-bit image for KVM and bhyve, set up by the metadata service`,
     homepage: distro.homepage,
     release,
-    method: 'bootstrap',
+    method: options.method,
     target: 'smartos',
+    layout: options.layout,
     diskBytes: options.size,
     kernel,
     packages: [...new Set([kernel, ...distro.packages, ...release.packages, ...options.include])],
-    customize: options.customize === undefined ? undefined : await findScript(options.customize),
+    customize:
+      options.customize === undefined
+        ? undefined
+        : await findOwn('customize script', options.customize),
     mirrors: mirrorsOf(distro, options),
     proxyEnv: proxyVariables(options.proxy, env),
     cache: resolve(options.cache ?? join(cacheHome, 'hybrid-images')),
     offline: options.offline,
     output: resolve(options.output),
     stamp,
+    installer: await installerRecipe(options),
   }
 }

@@ -9,16 +9,97 @@ import { chmod, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Mirror } from '../../distros/distro.ts'
 import { log } from '../cli/log.ts'
-import type { Report } from '../cli/progress.ts'
+import { type Report, step } from '../cli/progress.ts'
 import { $, act } from '../cli/run.ts'
 import type { Scope } from '../cli/scope.ts'
 import { session } from '../cli/session.ts'
-import type { BootFiles, DiskTimes } from '../disk/assemble.ts'
-import { mkfsRootEnv, mkfsRootWords } from '../disk/assemble.ts'
+import {
+  type BootFiles,
+  type DiskTimes,
+  installBootLoaders,
+  mkfsRootEnv,
+  mkfsRootWords,
+  partitionDisk,
+} from '../disk/assemble.ts'
 import { makeParents } from '../disk/directories.ts'
-import type { Layout } from '../disk/layout.ts'
-import { type Bootstrap, mmdebstrapWords } from './mmdebstrap.ts'
+import { type Layout, plainLayout } from '../disk/layout.ts'
+import { TOOLS } from '../host/tools.ts'
+import { checkUserNamespaces } from '../host/user-namespaces.ts'
+import { guestOf } from './guest.ts'
+import type { Build, Method } from './method.ts'
+import { type Bootstrap, fetchWords, mmdebstrapWords, type Mode } from './mmdebstrap.ts'
 import { followMmdebstrap, mmdebstrapError, releaseIsGone } from './mmdebstrap-output.ts'
+
+/** What only a user who is not root needs. */
+const builder = (): Mode => (process.getuid?.() === 0 ? 'root' : 'unshare')
+
+/** The method, in the stages that every method has. */
+export const bootstrap: Method = {
+  tools(distro) {
+    const { newuidmap, ...tools } = TOOLS
+    const keyring = {
+      name: distro.keyring.file,
+      apt: distro.keyring.apt,
+      why: `holds the keys that sign ${distro.title}'s packages`,
+    }
+    return [...Object.values(tools), ...(builder() === 'unshare' ? [newuidmap] : []), keyring]
+  },
+  async checkHost() {
+    if (builder() === 'unshare' && !session.dryRun) await checkUserNamespaces()
+  },
+  async fetch(build, report) {
+    const layout = plainLayout(build.recipe.diskBytes, build.seed)
+    if (builder() === 'unshare') await prepareNamespace(build.scope, build.work)
+    await fetchPackages(fillOptions(build, layout), report)
+    return packageCache(build)
+  },
+  async answers() {
+    return undefined // there is no installer that could ask
+  },
+  async fill(build, disk, { fetched }) {
+    const { recipe, scope, work } = build
+    const layout = plainLayout(recipe.diskBytes, build.seed)
+    const times = { epoch: build.epochSeconds }
+    if (builder() === 'unshare') await prepareNamespace(scope, work)
+    const options = fillOptions(build, layout)
+    const spec = { ...options.spec, offline: recipe.offline || !fetched }
+    const tree = await step('Install packages', (report) =>
+      installPackages({ ...options, spec }, report),
+    )
+    await step('Make the disk', async () => {
+      await partitionDisk(disk, layout)
+      await fillRoot(tree, disk, layout, times)
+      await installBootLoaders(disk, layout, tree.bootFiles, times)
+    })
+    return {}
+  },
+}
+
+const packageCache = ({ distro, recipe }: Build) =>
+  join(recipe.cache, 'packages', `${distro.name}-${recipe.release.codename}`)
+
+function fillOptions(build: Build, layout: Layout): FillOptions {
+  const { distro, recipe } = build
+  const cache = packageCache(build)
+  // FAT's short volume id, as blkid and fstab write it
+  const esp = layout.esp.volumeId.toUpperCase().replace(/^(.{4})/, '$1-')
+  return {
+    work: build.work,
+    spec: {
+      mode: builder(),
+      codename: recipe.release.codename,
+      components: distro.components,
+      keyring: distro.keyring.file,
+      include: recipe.packages,
+      cache: { archives: join(cache, 'archives'), lists: join(cache, 'lists') },
+      offline: recipe.offline,
+      guest: guestOf(distro, recipe, distro.bootLoader, { root: layout.root.fsUuid, esp }),
+    },
+    mirrors: recipe.mirrors,
+    efiVendor: distro.efiVendor,
+    proxyEnv: recipe.proxyEnv,
+  }
+}
 
 /** What a filled root is: a directory for root, a tar file otherwise. */
 export type RootTree = { kind: 'directory' | 'tar'; path: string; bootFiles: BootFiles }
@@ -64,33 +145,55 @@ function bootFiles(work: string, efiVendor: string) {
  * @throws {BuildError} with the package manager's or the script's own words
  */
 export async function installPackages(options: FillOptions, report: Report): Promise<RootTree> {
-  const { work, spec, mirrors } = options
+  const { work, spec } = options
   const { download, files } = bootFiles(work, options.efiVendor)
   const kind = spec.mode === 'root' ? 'directory' : 'tar'
   const target = join(work, kind === 'directory' ? 'root' : 'root.tar')
+  await runMmdebstrap(options, target, report, (mirror) =>
+    mmdebstrapWords({ ...spec, mirror, target, download }),
+  )
+  return { kind, path: target, bootFiles: files }
+}
+
+/**
+ * Bring all packages into the cache, for builds that use it alone.
+ *
+ * @throws {BuildError} with the package manager's own words
+ */
+export async function fetchPackages(options: FillOptions, report: Report): Promise<void> {
+  const { spec } = options
+  const target = join(options.work, 'unused')
+  await runMmdebstrap(options, target, report, (mirror) => fetchWords({ ...spec, mirror }))
+}
+
+/** Run it on one mirror after the other, until one has the release. */
+async function runMmdebstrap(
+  { work, spec, mirrors, proxyEnv }: FillOptions,
+  target: string,
+  report: Report,
+  wordsFor: (mirror: Mirror) => string[],
+): Promise<void> {
   await act(`make the package cache ${spec.cache.archives}`, async () => {
     await makeParents(spec.cache.archives)
     await makeParents(spec.cache.lists)
   })
   for (const [i, mirror] of mirrors.entries()) {
     const follow = followMmdebstrap()
-    const words = mmdebstrapWords({ ...spec, mirror, target, download })
     const { exitCode, stdout, stderr } = await $({
       nothrow: true,
       // INITRD=No: a kernel's own hook makes no initramfs, the boot loader's script does it once.
-      env: { ...options.proxyEnv, TMPDIR: work, INITRD: 'No' },
+      env: { ...proxyEnv, TMPDIR: work, INITRD: 'No' },
       onLine: (line) => {
         const news = follow(line)
         if (news) report(...news)
       },
-    })`${words}`
-    if (exitCode === 0) return { kind, path: target, bootFiles: files }
+    })`${wordsFor(mirror)}`
+    if (exitCode === 0) return
     const output = `${stdout}\n${stderr}`
     if (!releaseIsGone(output) || i + 1 === mirrors.length) throw mmdebstrapError(output)
     log.warn(`${spec.codename} is gone from that mirror: trying ${mirrors[i + 1]!.main}`)
     await rm(target, { recursive: true, force: true })
   }
-  throw new Error('unreachable: no mirror to try')
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Reads what mmdebstrap, and apt and dpkg below it, print: how far it is, and what went wrong. */
 import { BuildError } from '../cli/errors.ts'
-import { FAILED } from './mmdebstrap.ts'
+import { FAILED } from './guest.ts'
 
 /** How far a run is when a line of this shape appears, and what it does from there on. */
 const PHASES: [RegExp, number, string][] = [

@@ -6,21 +6,18 @@
  * are mmdebstrap's own and work in every mode. Source: mmdebstrap(1), HOOKS and EXAMPLES.
  */
 import type { Mirror } from '../../distros/distro.ts'
-import { shellCommand, shellWord } from '../cli/shell-words.ts'
+import { shellWord } from '../cli/shell-words.ts'
+import {
+  FAILED,
+  type Guest,
+  type GuestScript,
+  scriptCommand,
+  scriptLabel,
+  STAGING,
+} from './guest.ts'
 
 /** root needs no helpers; an ordinary user builds in a user name space (subordinate ids). */
 export type Mode = 'root' | 'unshare'
-
-/** Where things are put inside the new root while it is set up; removed at the end. */
-export const STAGING = '/var/tmp/hybrid-images'
-
-export type GuestScript = {
-  /** On the host. */
-  path: string
-  /** Name in messages: `setup.sh`, or the operator's own. */
-  name: string
-  env: Readonly<Record<string, string>>
-}
 
 export type Bootstrap = {
   mode: Mode
@@ -34,19 +31,17 @@ export type Bootstrap = {
   cache: { archives: string; lists: string }
   /** Use the cache alone. */
   offline: boolean
-  /** Host file to guest path. */
-  files: readonly { from: string; to: string }[]
-  /** Host directories whose contents the scripts find in STAGING, below their own names. */
-  directories: readonly string[]
-  setup: readonly GuestScript[]
-  customize: GuestScript | undefined
-  finish: readonly GuestScript[]
+  guest: Guest
   /** Guest path to host file. */
   download: readonly { from: string; to: string }[]
 }
 
 /** The words of a source in apt's one-line form; none: mmdebstrap's default for the release. */
-export function sourceLines({ codename, components, mirror }: Bootstrap): string[] {
+export function sourceLines({
+  codename,
+  components,
+  mirror,
+}: Pick<Bootstrap, 'codename' | 'components' | 'mirror'>): string[] {
   const { main, security, archived } = mirror
   if (main === undefined) return []
   const deb = archived ? 'deb [check-valid-until=no]' : 'deb'
@@ -58,55 +53,50 @@ export function sourceLines({ codename, components, mirror }: Bootstrap): string
   ]
 }
 
-/** Marks the line that says which script failed, and how, in mmdebstrap's output. */
-export const FAILED = 'hybrid-images-script-failed'
-
 /** Hooks that put a script into the new root and run it there. */
-function runScript({ path, name, env }: GuestScript, number: number): string[] {
+function runScript(script: GuestScript, number: number): string[] {
   const inside = `${STAGING}/${number}`
-  const command = shellCommand({ words: ['env', ...assignments(env), inside] })
   return [
-    `upload ${shellWord(path)} ${inside}`,
+    `upload ${shellWord(script.path)} ${inside}`,
     `chmod 755 "$1${inside}"`,
-    `chroot "$1" ${command} || { echo "${FAILED} $? ${name.replaceAll(/[^\w.-]/g, '_')}"; exit 1; }`,
+    `chroot "$1" ${scriptCommand(script, inside)} || { echo "${FAILED} $? ${scriptLabel(script.name)}"; exit 1; }`,
   ]
 }
 
-const assignments = (env: GuestScript['env']) =>
-  Object.entries(env).map(([name, value]) => `${name}=${value}`)
-
 /** The hooks after the packages are installed, in order. */
 function customizeHooks(spec: Bootstrap): string[] {
-  const saveCache = [
-    `sync-out /var/cache/apt/archives ${shellWord(spec.cache.archives)}`,
-    `sync-out /var/lib/apt/lists ${shellWord(spec.cache.lists)}`,
-  ]
-  const scripts = [...spec.setup, ...(spec.customize ? [spec.customize] : []), ...spec.finish]
+  const save = saveCache(spec.cache)
+  const { guest } = spec
+  const scripts = [...guest.setup, ...(guest.customize ? [guest.customize] : []), ...guest.finish]
   return [
-    ...saveCache,
+    ...save,
     `mkdir -p "$1${STAGING}"`,
-    ...spec.files.map(({ from, to }) => `upload ${shellWord(from)} ${shellWord(to)}`),
-    ...spec.directories.map((from) => `copy-in ${shellWord(from)} ${STAGING}`),
+    ...guest.files.map(({ from, to }) => `upload ${shellWord(from)} ${shellWord(to)}`),
+    ...guest.directories.map((from) => `copy-in ${shellWord(from)} ${STAGING}`),
     // A resolver service in the guest has replaced this file by a link that leads nowhere yet.
     'rm -f "$1/etc/resolv.conf"; cat /etc/resolv.conf >"$1/etc/resolv.conf"',
     ...scripts.flatMap((script, i) => [
       ...runScript(script, i),
-      ...(script === spec.customize ? saveCache.slice(0, 1) : []),
+      ...(script === guest.customize ? save.slice(0, 1) : []),
     ]),
     ...spec.download.map(({ from, to }) => `download ${shellWord(from)} ${shellWord(to)}`),
     `rm -rf "$1${STAGING}"`,
   ]
 }
 
-/** The whole command. */
-export function mmdebstrapWords(spec: Bootstrap): string[] {
+/** Hooks that keep what was downloaded. */
+const saveCache = ({ archives, lists }: Bootstrap['cache']) => [
+  `sync-out /var/cache/apt/archives ${shellWord(archives)}`,
+  `sync-out /var/lib/apt/lists ${shellWord(lists)}`,
+]
+
+/** The words that installing and fetching have in common. */
+function sharedWords(spec: Omit<Bootstrap, 'target' | 'download'>): string[] {
   const { archives, lists } = spec.cache
   return [
     'mmdebstrap',
     ...['--verbose', `--mode=${spec.mode}`],
-    `--format=${spec.mode === 'root' ? 'directory' : 'tar'}`,
     '--architectures=amd64',
-    '--variant=minbase',
     `--components=${spec.components.join(',')}`,
     `--keyring=${spec.keyring}`,
     `--include=${spec.include.join(',')}`,
@@ -118,6 +108,28 @@ export function mmdebstrapWords(spec: Bootstrap): string[] {
     '--setup-hook=mkdir -p "$1/var/cache/apt/archives" "$1/var/lib/apt/lists"',
     `--setup-hook=sync-in ${shellWord(archives)} /var/cache/apt/archives`,
     `--setup-hook=sync-in ${shellWord(lists)} /var/lib/apt/lists`,
+  ]
+}
+
+/** The command that brings all packages into the cache: they are unpacked, and thrown away. */
+export function fetchWords(spec: Omit<Bootstrap, 'target' | 'download'>): string[] {
+  return [
+    ...sharedWords(spec),
+    // Fetches the same packages as minbase does; nothing of them is run.
+    ...['--variant=extract', '--format=null'],
+    ...saveCache(spec.cache).map((hook) => `--customize-hook=${hook}`),
+    spec.codename,
+    '-',
+    ...sourceLines(spec),
+  ]
+}
+
+/** The whole command. */
+export function mmdebstrapWords(spec: Bootstrap): string[] {
+  return [
+    ...sharedWords(spec),
+    '--variant=minbase',
+    `--format=${spec.mode === 'root' ? 'directory' : 'tar'}`,
     ...customizeHooks(spec).map((hook) => `--customize-hook=${hook}`),
     spec.codename,
     spec.target,

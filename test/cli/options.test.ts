@@ -138,6 +138,21 @@ const message = (...argv: string[]) => {
   return 'accepted'
 }
 
+const more = suite('parseArguments(), more words')
+more('takes any number of them where the command does, behind the first', () => {
+  const stages = { ...command, more: 'STAGE' }
+  assert.equal(parseArguments(stages, ['12', 'fetch', '--json', 'image']).words, [
+    '12',
+    'fetch',
+    'image',
+  ])
+  assert.equal(parseArguments(stages, ['12']).words, ['12'])
+  assert.throws(() => parseArguments(stages, []), /Missing RELEASE/)
+  assert.throws(() => parseArguments(command, ['12', 'fetch']), /Unexpected argument "fetch"/)
+  assert.match(usage(stages), /^Usage: \S+ RELEASE \[STAGE \.\.\.\] \[options\]/)
+})
+more.run()
+
 const short = suite('parseArguments(), short names and words for others')
 short('takes short and long forms alike', () => {
   for (const argv of [

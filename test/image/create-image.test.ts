@@ -27,6 +27,9 @@ for (const [args, status, expected] of [
     2,
     /^Error: Cannot read customize script "\/no\/such\.sh"$/,
   ],
+  [['12', 'images'], 2, /^Error: Unknown stage "images": stages are fetch, iso, image, upload$/],
+  [['12', 'upload'], 2, /^Error: Stage upload needs --upload-to DIR$/],
+  [['12', '--iso', 'a.iso'], 2, /^Error: Option --iso needs --method installer$/],
   [['12', '--output', '/proc/images'], 1, /^Error: Cannot write to "\/proc\/images"/],
   [['12', '--output', '/dev/null/x'], 1, /^Error: Cannot write to "\/dev\/null\/x"/],
 ] as [string[], number, RegExp][]) {
@@ -104,4 +107,54 @@ dry('prints the recipe and every command in order, and touches nothing', () =>
     execFileSync('bash', ['-n', join(dir, 'script')])
   }),
 )
+dry('prints what an installation would do, with the machine that it needs', () =>
+  inTemporaryDir(async (dir) => {
+    const env = { TMPDIR: dir, HOME: dir, XDG_CACHE_HOME: join(dir, 'cache') }
+    const output = join(dir, 'bits')
+    const words = [
+      '13',
+      '--method',
+      'installer',
+      '--layout',
+      'lvm',
+      '--dry-run',
+      '--output',
+      output,
+    ]
+    const { status, lines } = run(words, env)
+    assert.is(status, 0)
+    assert.equal(await readdir(dir), [])
+    const text = lines.join('\n')
+    const order = [
+      /^# find the newest .*debian-13.* in https:/m,
+      /^# take \/install\.amd\/vmlinuz and \/install\.amd\/initrd\.gz out of /m,
+      /^# add the answers to /m,
+      /^setpriv --pdeathsig KILL -- \S*qemu-system-x86_64 .* -kernel .* -append .*priority=critical/m,
+      /^# write .*\.zfs\.gz/m,
+    ].map((pattern) => text.search(pattern))
+    assert.not(order.includes(-1), `${order}`)
+    assert.equal(
+      order,
+      order.slice().sort((a, b) => a - b),
+    )
+  }),
+)
+for (const [stages, there, missing] of [
+  [['fetch'], /mmdebstrap --verbose .*--variant=extract/m, /^mkfs|--variant=minbase|imgmanifest/m],
+  [['image'], /--variant=minbase/, /--variant=extract/],
+  [['iso'], /^# Method bootstrap needs no answers$/m, /mmdebstrap/],
+  [['fetch', 'image'], /--variant=minbase/, /--variant=extract/],
+] as const) {
+  dry(`runs only what ${stages.join(' ')} needs`, () =>
+    inTemporaryDir(async (dir) => {
+      const env = { TMPDIR: dir, HOME: dir, XDG_CACHE_HOME: join(dir, 'cache') }
+      const words = ['12', ...stages, '--dry-run', '--output', join(dir, 'bits')]
+      const { status, lines } = run(words, env)
+      const text = lines.filter((line) => !/^#  /.test(line)).join('\n')
+      assert.is(status, 0)
+      assert.match(text, there)
+      assert.not.match(text, missing)
+    }),
+  )
+}
 dry.run()

@@ -101,6 +101,33 @@ for (const [argv, expected] of [
     assert.match(await refusal(...argv), expected)
   })
 }
+for (const [words, expected] of [
+  [['--iso', 'a.iso'], 'Option --iso needs --method installer'],
+  [['--answers', '/etc/passwd'], 'Option --answers needs --method installer'],
+  [['--layout', 'lvm'], 'Option --layout lvm needs --method installer'],
+  [['--method', 'installer', '--checksum', 'abc'], 'Option --checksum needs --iso'],
+  [
+    ['--method', 'installer', '--iso', 'http://m/a.iso'],
+    'Cannot trust http://m/a.iso without --checksum',
+  ],
+  [['--method', 'installer', '--key', '/no/key'], 'Cannot read key "/no/key"'],
+  [['--method', 'installer', '--answers', '/no/file'], 'Cannot read answers "/no/file"'],
+  [['--method', 'magic'], 'Unknown --method "magic": choose bootstrap or installer'],
+] as const) {
+  resolving(`refuses ${words.join(' ')}`, async () => {
+    assert.is(await refusal('12', ...words), expected)
+  })
+}
+resolving('has a machine for the installer only', async () => {
+  assert.is((await recipe(['12'])).installer, undefined)
+  const { installer, layout } = await recipe([
+    ...['12', '--method', 'installer', '--layout', 'lvm', '--memory', '3G', '--cpus', '4'],
+  ])
+  assert.is(layout, 'lvm')
+  assert.is(installer?.memoryMiB, 3072)
+  assert.is(installer?.cpus, 4)
+  assert.is(installer?.medium, undefined)
+})
 resolving.run()
 
 const stamps = suite('stampText(), compactTime()')

@@ -13,11 +13,13 @@ const spec: Bootstrap = {
   target: '/w/root',
   cache: { archives: '/c/archives', lists: '/c/lists' },
   offline: false,
-  files: [{ from: '/p/x.cfg', to: '/etc/x.cfg' }],
-  directories: ['/p/tools'],
-  setup: [{ path: '/p/setup.sh', name: 'setup.sh', env: { TITLE: "It's (1)" } }],
-  customize: undefined,
-  finish: [{ path: '/p/clean-up.sh', name: 'clean-up.sh', env: {} }],
+  guest: {
+    files: [{ from: '/p/x.cfg', to: '/etc/x.cfg' }],
+    directories: ['/p/tools'],
+    setup: [{ path: '/p/setup.sh', name: 'setup.sh', env: { TITLE: "It's (1)" } }],
+    customize: undefined,
+    finish: [{ path: '/p/clean-up.sh', name: 'clean-up.sh', env: {} }],
+  },
   download: [{ from: '/boot/core.img', to: '/w/core.img' }],
 }
 const hooks = (words: string[]) =>
@@ -55,7 +57,7 @@ words('skips the update of package lists offline only', () => {
 })
 words('runs set-up, the operator, then clean-up, and keeps downloads before any of them', () => {
   const customize = { path: '/o/my script.sh', name: 'my script.sh', env: {} }
-  const order = hooks(mmdebstrapWords({ ...spec, customize }))
+  const order = hooks(mmdebstrapWords({ ...spec, guest: { ...spec.guest, customize } }))
   const at = (text: string) => order.findIndex((hook) => hook.includes(text))
   const places = [
     at('sync-out /var/cache/apt/archives /c/archives'),

@@ -1,0 +1,33 @@
+#!/bin/sh
+# After an installer: takes away what configures the network beside cloud-init, and puts both boot
+# loaders on the disk (method installer).
+#
+# Environment: none. Runs inside the new system, with /boot/efi mounted and /dev there.
+set -eu
+export DEBIAN_FRONTEND=noninteractive
+
+# --- What the installer needed for itself. dpkg knows the packages of every release.
+for package in ifupdown isc-dhcp-client isc-dhcp-common dhcpcd-base tasksel tasksel-data \
+  installation-report locales; do
+  if [ -f "/var/lib/dpkg/info/$package.list" ]; then apt-get -q -y purge "$package"; fi
+done
+rm -rf /etc/network/interfaces /etc/network/interfaces.d /etc/netplan/*.yaml
+
+# --- GRUB for BIOS in the BIOS boot partition; for UEFI where firmware looks that knows no entry,
+# and where the signed one looks for its configuration.
+esp=$(findmnt -n -o SOURCE /boot/efi)
+disk=/dev/$(lsblk -n -d -o PKNAME "$esp")
+grub-install --target=i386-pc "$disk"
+grub-install --target=x86_64-efi --efi-directory=/boot/efi --no-nvram --uefi-secure-boot \
+  --force-extra-removable
+update-grub
+
+# --- An installer that was booted by BIOS makes an ordinary partition of it.
+number=$(cat "/sys/class/block/${esp#/dev/}/partition")
+sfdisk --no-reread --no-tell-kernel --part-type "$disk" "$number" \
+  C12A7328-F81F-11D2-BA4B-00A0C93EC93B
+
+# --- grub-cloud renews the BIOS loader on the disk below /, which it does not find behind LVM.
+case $(findmnt -n -o SOURCE /) in
+/dev/mapper/*) rm -f /etc/grub.d/enable_cloud ;;
+esac

@@ -1,0 +1,138 @@
+/**
+ * What is done inside a new system, the same in every method: files that are put there, and scripts
+ * that run there as root, in order.
+ */
+import { basename, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Distro } from '../../distros/distro.ts'
+import { shellCommand, shellWord } from '../cli/shell-words.ts'
+import type { Recipe } from '../image/recipe.ts'
+import { smartos } from '../targets/smartos.ts'
+
+const project = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
+
+/** Where things are put inside the new root while it is set up; removed at the end. */
+export const STAGING = '/var/tmp/hybrid-images'
+
+export type GuestScript = {
+  /** On the host. */
+  path: string
+  /** Name in messages: `setup.sh`, or the operator's own. */
+  name: string
+  env: Readonly<Record<string, string>>
+}
+
+export type Guest = {
+  /** Host file to guest path. */
+  files: readonly { from: string; to: string }[]
+  /** Host directories whose contents the scripts find in STAGING, below their own names. */
+  directories: readonly string[]
+  setup: readonly GuestScript[]
+  customize: GuestScript | undefined
+  finish: readonly GuestScript[]
+}
+
+/**
+ * The guest of a recipe.
+ *
+ * @param bootLoader script that prepares it, which depends on the method
+ * @param ids of the file systems, as blkid writes them; undefined where the scripts' environment has
+ *   ROOT_UUID and ESP_UUID already
+ */
+export function guestOf(
+  distro: Distro,
+  recipe: Recipe,
+  bootLoader: string,
+  ids?: { root: string; esp: string },
+): Guest {
+  const env = {
+    TITLE: recipe.title,
+    IMAGE_NAME: recipe.name,
+    IMAGE_VERSION: recipe.version,
+    HOMEPAGE: recipe.homepage,
+    CODENAME: recipe.release.codename,
+    COMPONENTS: distro.components.join(' '),
+    SECURITY_MIRROR: distro.securityMirror,
+    ...(ids && { ROOT_UUID: ids.root, ESP_UUID: ids.esp }),
+    KERNEL_ARGUMENTS: smartos.kernelArguments.join(' '),
+    GUEST_TOOLS: join(STAGING, basename(smartos.guestTools.directory)),
+  }
+  const script = (path: string): GuestScript => ({ path: project(path), name: basename(path), env })
+  const ours = (path: string) => script(`distros/${path}`)
+  const { customize } = recipe
+  return {
+    files: smartos.files.map(({ from, to }) => ({ from: project(from), to })),
+    directories: [project(smartos.guestTools.directory)],
+    setup: [...distro.setup.map(ours), script(smartos.guestTools.install)],
+    customize:
+      customize === undefined ? undefined : { path: customize, name: basename(customize), env },
+    finish: [ours(bootLoader), ours(distro.cleanUp)],
+  }
+}
+
+/** Marks the line that says which script failed, and how. */
+export const FAILED = 'hybrid-images-script-failed'
+
+/** A script's name as it stands behind FAILED. */
+export const scriptLabel = (name: string) => name.replaceAll(/[^\w.-]/g, '_')
+
+/** The command that runs a script which lies at `inside`. */
+export function scriptCommand({ env }: GuestScript, inside: string): string {
+  const assignments = Object.entries(env).map(([name, value]) => `${name}=${value}`)
+  return shellCommand({ words: ['env', ...assignments, inside] })
+}
+
+/** A file below STAGING, and the host file that becomes it. */
+export type StagedFile = { to: string; from: string }
+
+/**
+ * For methods that have the guest do it by itself: what has to lie in STAGING, and the script that then
+ * runs inside the new system with its disk mounted, does all, and takes STAGING away.
+ *
+ * @param customizeEnv environment of the operator's script, on top of the others'
+ */
+export function stagedGuest(
+  guest: Guest,
+  customizeEnv: Readonly<Record<string, string>> = {},
+): { files: StagedFile[]; script: string } {
+  const scripts = [
+    ...guest.setup,
+    ...(guest.customize
+      ? [{ ...guest.customize, env: { ...customizeEnv, ...guest.customize.env } }]
+      : []),
+    ...guest.finish,
+  ].map((script, i) => ({ script, inside: `scripts/${i}` }))
+  const files = guest.files.map(({ from, to }, i) => ({ from, to, inside: `files/${i}` }))
+  const lines = [
+    '#!/bin/sh',
+    '# Made by hybrid-images: the set-up of this system, which runs once, inside it.',
+    'set -eu',
+    `cd ${STAGING}`,
+    'uuid() { blkid -s UUID -o value "$(findmnt -n -o SOURCE "$1")"; }',
+    'ROOT_UUID=$(uuid /)',
+    'ESP_UUID=$(uuid /boot/efi)',
+    'export ROOT_UUID ESP_UUID',
+    'failed() { status=$?; echo "$1 exited with status $status"; exit 1; }',
+    ...files.map(
+      ({ inside, to }) =>
+        `install -D -m 644 ${shellWord(inside)} ${shellWord(to)} || failed install`,
+    ),
+    ...scripts.map(({ script, inside }) => {
+      const path = join(STAGING, inside)
+      return `chmod 755 ${inside} && ${scriptCommand(script, path)} || failed ${scriptLabel(script.name)}`
+    }),
+    'cd /',
+    `rm -rf ${STAGING}`,
+    '# What was written and deleted again is no part of the image.',
+    'fstrim / || echo "fstrim: not possible on this disk"',
+    '',
+  ]
+  return {
+    files: [
+      ...files.map(({ from, inside }) => ({ from, to: inside })),
+      ...guest.directories.map((from) => ({ from, to: basename(from) })),
+      ...scripts.map(({ script, inside }) => ({ from: script.path, to: inside })),
+    ],
+    script: lines.join('\n'),
+  }
+}

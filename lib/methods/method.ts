@@ -1,0 +1,36 @@
+/** What every method is: a way to get a system onto a disk, in stages that can be run alone. */
+import type { Distro } from '../../distros/distro.ts'
+import type { Report } from '../cli/progress.ts'
+import type { Scope } from '../cli/scope.ts'
+import type { Tool } from '../host/tools.ts'
+import type { Recipe } from '../image/recipe.ts'
+
+export type Build = {
+  distro: Distro
+  recipe: Recipe
+  scope: Scope
+  /** Directory for what lies between. */
+  work: string
+  /** What identifiers are derived from. */
+  seed: string
+  /** Time of everything that the build makes. */
+  epochSeconds: number
+}
+
+export type Filled = {
+  /** What the machine printed while it installed, where there was one. */
+  serialLog?: string
+}
+
+export type Method = {
+  /** Programs of this machine that it needs. */
+  tools(distro: Distro, recipe: Recipe): Tool[]
+  /** What else has to be so on this machine, looked at once the tools are there. */
+  checkHost?(recipe: Recipe): Promise<void>
+  /** Stage fetch: bring what the vendor publishes into the cache; where it is. */
+  fetch(build: Build, report: Report): Promise<string>
+  /** Stage iso: what an installer would be told, as files to read; where they are, if there are any. */
+  answers(build: Build): Promise<string | undefined>
+  /** Fill the disk, in steps of its own. */
+  fill(build: Build, disk: string, options: { fetched: boolean }): Promise<Filled>
+}
