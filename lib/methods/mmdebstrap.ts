@@ -115,9 +115,9 @@ function sharedWords(spec: Omit<Bootstrap, 'target' | 'download'>): string[] {
 export function fetchWords(spec: Omit<Bootstrap, 'target' | 'download'>): string[] {
   return [
     ...sharedWords(spec),
-    // Fetches the same packages as minbase does; nothing of them is run.
-    ...['--variant=extract', '--format=null'],
-    ...saveCache(spec.cache).map((hook) => `--customize-hook=${hook}`),
+    // Nothing of them is run. minbase has what is required beyond the essential, by itself.
+    ...['--variant=extract', '--include=?priority(required)', '--format=null'],
+    ...saveCache(spec.cache).map((hook) => `--extract-hook=${hook}`),
     spec.codename,
     '-',
     ...sourceLines(spec),

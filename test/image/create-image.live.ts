@@ -201,23 +201,28 @@ const programs = (log: string) =>
     .filter((line) => line && !line.startsWith('#'))
     .map((line) => line.split(' ').find((word) => !/^\w+=/.test(word)))
 
-building('builds again without the network, by the commands that --dry-run prints', async () => {
-  const args = [
-    ...['12', '--output', join(dir, 'again'), '--cache', cache, '--include', 'rsync', '--offline'],
-    ...mirrors,
-  ]
-  // What tries the network all the same finds nobody there.
-  const env = { http_proxy: 'http://127.0.0.1:9', https_proxy: 'http://127.0.0.1:9', TRACE: '1' }
-  const dry = await run('create-image-debian', [...args, '--dry-run'], { env })
-  assert.not(existsSync(join(dir, 'again')))
-  const { status, stdout, stderr } = await run('create-image-debian', args, { env })
-  assert.is(status, 0)
-  assert.match(stdout, /^\/.*\/debian-12-\d{8}\.imgmanifest\n$/)
-  assertNothingLeft(before)
-  const changing = (log: string) => programs(log).filter((program) => program !== 'git') // it only reads
-  const ran = changing(stderr)
-  assert.equal(changing(dry.stderr), ran)
-  assert.ok(ran.includes('mmdebstrap') && ran.includes('qemu-img'))
-  assert.match(stderr, /^# \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z$/m)
-})
+building(
+  'builds without the network what a stage fetched before, as --dry-run prints it',
+  async () => {
+    const own = ['--output', join(dir, 'again'), '--cache', join(dir, 'fetched'), ...mirrors]
+    const fetched = await run('create-image-debian', ['12', 'fetch', '--include', 'rsync', ...own])
+    assert.is(fetched.status, 0)
+    assert.ok(existsSync(fetched.stdout.trim()))
+    assert.not(existsSync(join(dir, 'again')))
+    const args = ['12', 'image', '--include', 'rsync', ...own]
+    // What tries the network all the same finds nobody there.
+    const env = { http_proxy: 'http://127.0.0.1:9', https_proxy: 'http://127.0.0.1:9', TRACE: '1' }
+    const dry = await run('create-image-debian', [...args, '--dry-run'], { env })
+    assert.not(existsSync(join(dir, 'again')))
+    const { status, stdout, stderr } = await run('create-image-debian', args, { env })
+    assert.is(status, 0)
+    assert.match(stdout, /^\/.*\/debian-12-\d{8}\.imgmanifest\n$/)
+    assertNothingLeft(before)
+    const changing = (log: string) => programs(log).filter((program) => program !== 'git') // it only reads
+    const ran = changing(stderr)
+    assert.equal(changing(dry.stderr), ran)
+    assert.ok(ran.includes('mmdebstrap') && ran.includes('qemu-img'))
+    assert.match(stderr, /^# \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z$/m)
+  },
+)
 building.run()

@@ -1,7 +1,12 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { execFileSync } from 'node:child_process'
-import { type Bootstrap, mmdebstrapWords, sourceLines } from '../../lib/methods/mmdebstrap.ts'
+import {
+  type Bootstrap,
+  fetchWords,
+  mmdebstrapWords,
+  sourceLines,
+} from '../../lib/methods/mmdebstrap.ts'
 
 const spec: Bootstrap = {
   mode: 'root',
@@ -86,5 +91,13 @@ words('hooks hand variables over unharmed and tell which script failed', () => {
     assert.equal(printed.slice(0, 3), ['/root dir', 'env', "TITLE=It's (1)"])
     assert.is(printed.at(-2), 'hybrid-images-script-failed 7 setup.sh')
   }
+})
+words('fetches what a build needs, into the same cache, and keeps nothing else', () => {
+  const fetching = fetchWords(spec)
+  assert.ok(fetching.includes('--format=null'))
+  assert.ok(fetching.includes('--include=a,b') && fetching.includes('--variant=extract'))
+  assert.ok(fetching.includes('--extract-hook=sync-out /var/cache/apt/archives /c/archives'))
+  assert.not(fetching.some((word) => word.startsWith('--customize-hook')))
+  assert.equal(fetching.slice(-2), ['bookworm', '-'])
 })
 words.run()
