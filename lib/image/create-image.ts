@@ -19,7 +19,7 @@ import { seededGuid } from '../disk/identity.ts'
 import { ensureTools } from '../host/tools.ts'
 import { bootstrap } from '../methods/bootstrap.ts'
 import { installer } from '../methods/installer.ts'
-import type { Build, Filled, Method } from '../methods/method.ts'
+import type { Build, Filled, Host, Method } from '../methods/method.ts'
 import { uploadToDirectory } from '../publish/directory.ts'
 import type { ImageFile } from './image-file.ts'
 import { checkDraft, imageManifest, writeManifest } from './manifest.ts'
@@ -112,10 +112,11 @@ async function runStages(
   const method = methods[recipe.method]
   const image = stages.has('image')
   if (image) await checkBeforehand(distro, recipe)
+  let host: Host = {}
   if (stages.has('fetch') || image) {
     await step('Check the host', async () => {
       await ensureTools(method.tools(distro, recipe), { install: options.install })
-      await method.checkHost?.(recipe)
+      if (image) host = await method.checkHost(recipe)
     })
   }
   const build = async (): Promise<Build> => ({
@@ -138,7 +139,7 @@ async function runStages(
   }
   if (image) {
     const fetched = stages.has('fetch')
-    Object.assign(result, await createImage(method, await build(), { fetched }))
+    Object.assign(result, await createImage(method, await build(), host, { fetched }))
   }
   if (stages.has('upload')) {
     result.uploaded = await upload(recipe, resolve(options['upload-to']!), scope)
@@ -159,6 +160,7 @@ async function checkBeforehand(distro: Distro, recipe: Recipe): Promise<void> {
 async function createImage(
   method: Method,
   build: Build,
+  host: Host,
   options: { fetched: boolean },
 ): Promise<Result> {
   const { distro, recipe, scope, work, seed } = build
@@ -168,7 +170,7 @@ async function createImage(
     stamp: recipe.stamp.text,
   })
   const disk = join(work, 'disk.raw')
-  const { serialLog } = await filled(method, build, disk, options)
+  const { serialLog } = await filled(method, build, host, disk, options)
 
   const base = `${recipe.name}-${recipe.version}`
   const stream = join(output.partial, `${base}.zfs.gz`)
@@ -211,12 +213,13 @@ async function createImage(
 async function filled(
   method: Method,
   build: Build,
+  host: Host,
   disk: string,
   options: { fetched: boolean },
 ): Promise<Filled> {
   const { recipe, work } = build
   try {
-    return await method.fill(build, disk, options)
+    return await method.fill(build, host, disk, options)
   } finally {
     const written = join(work, 'serial.log')
     // Who interrupts a build has seen the console, and wants nothing of it to be left.

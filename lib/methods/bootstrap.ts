@@ -46,6 +46,7 @@ export const bootstrap: Method = {
   },
   async checkHost() {
     if (builder() === 'unshare' && !session.dryRun) await checkUserNamespaces()
+    return {}
   },
   async fetch(build, report) {
     const layout = plainLayout(build.recipe.diskBytes, build.seed)
@@ -56,7 +57,7 @@ export const bootstrap: Method = {
   async answers() {
     return undefined // there is no installer that could ask
   },
-  async fill(build, disk, { fetched }) {
+  async fill(build, _host, disk, { fetched }) {
     const { recipe, scope, work } = build
     const layout = plainLayout(recipe.diskBytes, build.seed)
     const times = { epoch: build.epochSeconds }

@@ -55,6 +55,13 @@ export const installer: Method = {
       ...(present === undefined || present.endsWith('/qemu-system-x86_64') ? [seabios] : []),
     ]
   },
+  async checkHost(recipe) {
+    const { accel, qemu: given } = wanted(recipe)
+    const qemu = findQemu(given)
+    // A trial of KVM takes seconds, and is no part of what would be done.
+    const choice = session.dryRun && accel === 'auto' ? 'tcg' : accel
+    return { machine: { qemu, accelerator: await chooseAccelerator(choice, { qemu }) } }
+  },
   async fetch(build, report) {
     const media = await findMedia(build, { report }, build.recipe.offline)
     return media.path
@@ -76,27 +83,22 @@ export const installer: Method = {
     })
     return place
   },
-  async fill(build, disk, { fetched }) {
+  async fill(build, host, disk, { fetched }) {
     const { distro, recipe, scope, work } = build
-    const { accel, memoryMiB, cpus, vnc, limitSeconds, ...own } = wanted(recipe)
+    const { memoryMiB, cpus, vnc, limitSeconds } = wanted(recipe)
     const media = await findMedia(build, {}, recipe.offline || !fetched)
     const kernel = await step('Write the answers', () => bootFiles(build, media))
     await act(`make ${disk} of ${recipe.diskBytes} bytes`, async () => {
       await writeFile(disk, '')
       await truncate(disk, recipe.diskBytes)
     })
-    const qemu = findQemu(own.qemu)
-    // A trial of KVM takes seconds, and is no part of what would be done.
-    const choice = session.dryRun && accel === 'auto' ? 'tcg' : accel
-    const accelerator = await chooseAccelerator(choice, { qemu })
     const serialLog = join(work, 'serial.log')
     const { phases, markers, question, complaint, limits } = distro.installer
     await step('Install', (report) =>
       install(
         {
           name: recipe.name,
-          qemu,
-          accelerator,
+          ...host.machine!,
           hardware: 'kvm',
           firmware: 'bios',
           memoryMiB,

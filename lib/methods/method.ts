@@ -2,8 +2,15 @@
 import type { Distro } from '../../distros/distro.ts'
 import type { Report } from '../cli/progress.ts'
 import type { Scope } from '../cli/scope.ts'
+import type { Accelerator } from '../host/accelerator.ts'
 import type { Tool } from '../host/tools.ts'
 import type { Recipe } from '../image/recipe.ts'
+
+/** What was found out about this machine. */
+export type Host = {
+  /** For methods that install in a machine. */
+  machine?: { qemu: string | undefined; accelerator: Accelerator }
+}
 
 export type Build = {
   distro: Distro
@@ -25,12 +32,12 @@ export type Filled = {
 export type Method = {
   /** Programs of this machine that it needs. */
   tools(distro: Distro, recipe: Recipe): Tool[]
-  /** What else has to be so on this machine, looked at once the tools are there. */
-  checkHost?(recipe: Recipe): Promise<void>
+  /** What else has to be so on this machine to fill a disk, once the tools are there. */
+  checkHost(recipe: Recipe): Promise<Host>
   /** Stage fetch: bring what the vendor publishes into the cache; where it is. */
   fetch(build: Build, report: Report): Promise<string>
   /** Stage iso: what an installer would be told, as files to read; where they are, if there are any. */
   answers(build: Build): Promise<string | undefined>
   /** Fill the disk, in steps of its own. */
-  fill(build: Build, disk: string, options: { fetched: boolean }): Promise<Filled>
+  fill(build: Build, host: Host, disk: string, options: { fetched: boolean }): Promise<Filled>
 }

@@ -11,8 +11,16 @@ import { createServer as createHttpServer } from 'node:http'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import imgmanifest from 'imgmanifest'
+import * as openpgp from 'openpgp'
+import { debian } from '../../distros/debian.ts'
+import type { Distro } from '../../distros/distro.ts'
+import { parseArguments } from '../../lib/cli/options.ts'
+import { Scope } from '../../lib/cli/scope.ts'
+import { imageOptions, type ImageOptions, resolveRecipe } from '../../lib/image/recipe.ts'
+import { installer as method } from '../../lib/methods/installer.ts'
 import { assertNothingLeft, leftovers, needPackages, run, start, workDir } from '../live.ts'
 import { makeMiniInstaller, makeMiniMedium } from '../mini-installer.ts'
+import { refusal } from '../refusal.ts'
 
 needPackages({
   'qemu-system-x86_64': 'qemu-system-x86',
@@ -264,6 +272,111 @@ building('runs stage by stage: fetch from an address, iso, image, upload', async
   assert.is((await run('inspect-image', [manifest!])).status, 0)
   assertNothingLeft(before)
 })
+/** A vendor of our own: its folder, its key, its definition. */
+async function withVendor(
+  use: (vendor: {
+    files: Record<string, string | Buffer>
+    requests: string[]
+    fetch: (words?: string[]) => Promise<string>
+  }) => Promise<void>,
+) {
+  const pair = await openpgp.generateKey({
+    userIDs: [{ name: 'V' }],
+    type: 'ecc',
+    format: 'object',
+  })
+  const content = await readFile(iso)
+  const list = `${createHash('sha512').update(content).digest('hex')}  debian-13.9.0-amd64-netinst.iso\n`
+  const message = await openpgp.createMessage({ binary: Buffer.from(list) })
+  const signature = await openpgp.sign({ message, signingKeys: pair.privateKey, detached: true })
+  const files: Record<string, string | Buffer> = {
+    '/key.txt': pair.publicKey.armor(),
+    '/cd/SHA512SUMS': list,
+    '/cd/SHA512SUMS.sign': String(signature),
+    '/cd/debian-13.9.0-amd64-netinst.iso': content,
+  }
+  const requests: string[] = []
+  const server = createHttpServer((request, response) => {
+    requests.push(request.url!)
+    const file = files[request.url!]
+    if (file === undefined) response.writeHead(404).end()
+    else response.end(file)
+  })
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const definition: Distro = {
+    ...debian,
+    installer: {
+      ...debian.installer,
+      media: {
+        ...debian.installer.media,
+        roots: [`${base}/gone/`, `${base}/cd/`],
+        key: {
+          fingerprints: [pair.publicKey.getFingerprint()],
+          file: '/no/keyring.gpg',
+          url: `${base}/key.txt`,
+        },
+      },
+    },
+  }
+  const own = await mkdtemp(join(dir, 'vendor-'))
+  const scope = new Scope()
+  const fetch = async (words: string[] = []) => {
+    const command = { name: 'x', summary: '', words: ['R'], options: imageOptions, examples: [] }
+    const all = ['13', '--method', 'installer', '--cache', own, ...words]
+    const { options } = parseArguments(command, all, {})
+    const at = new Date()
+    const stamp = { text: 'x', branch: 'x', at, commit: 'x' }
+    const recipe = await resolveRecipe(definition, '13', options as ImageOptions, stamp)
+    const build = { distro: definition, recipe, scope, work: own, seed: 'x', epochSeconds: 0 }
+    return method.fetch(build, () => {})
+  }
+  try {
+    await use({ files, requests, fetch })
+  } finally {
+    server.close()
+    await scope.close(false)
+  }
+}
+building("finds the vendor's newest medium, by its list and its key", () =>
+  withVendor(async ({ requests, fetch }) => {
+    assert.ok((await readFile(await fetch())).equals(await readFile(iso)))
+    await fetch()
+    assert.is(requests.filter((path) => path === '/key.txt').length, 1, 'the key is kept')
+    assert.is(requests.filter((path) => path.endsWith('.iso')).length, 1, 'so is the medium')
+    const asked = requests.length
+    await fetch(['--offline'])
+    assert.is(requests.length, asked)
+  }),
+)
+building("refuses a vendor's key with another fingerprint, and does not keep it", () =>
+  withVendor(async ({ files, requests, fetch }) => {
+    const other = await openpgp.generateKey({ userIDs: [{ name: 'F' }], format: 'object' })
+    const good = files['/key.txt']!
+    files['/key.txt'] = other.publicKey.armor()
+    assert.match(
+      await refusal(fetch()),
+      /^Cannot use key "http:\S+key\.txt": it holds [0-9a-f]+, pinned/,
+    )
+    files['/key.txt'] = '<html>moved</html>'
+    assert.match(await refusal(fetch()), /^Cannot read key/)
+    delete files['/key.txt']
+    assert.match(await refusal(fetch()), /^Cannot fetch http:\S+key\.txt: .*404/)
+    assert.not(requests.some((path) => path.endsWith('.iso')))
+    files['/key.txt'] = good
+    assert.ok(await fetch())
+    const own = join(dir, 'other.asc')
+    await writeFile(own, other.publicKey.armor())
+    assert.match(await refusal(fetch(['--key', own])), /^Cannot use key ".*other\.asc": it holds/)
+  }),
+)
+building('one build fetches, another of the same cache waits for it', () =>
+  withVendor(async ({ requests, fetch }) => {
+    const [one, two] = await Promise.all([fetch(), fetch()])
+    assert.is(one, two)
+    assert.is(requests.filter((path) => path.endsWith('.iso')).length, 1)
+  }),
+)
 building.run()
 
 const answering = suite('answers for Debian')
