@@ -16,6 +16,12 @@ fi
 ln -sf /usr/sbin/mdata-get /lib/smartdc/mdata-get
 for script in "$from"/smartdc/*; do install -m 755 "$script" /lib/smartdc/; done
 ln -sf /lib/smartdc/prepare-image /usr/sbin/prepare-image
-install -m 644 "$from/systemd/triton-guest.service" /lib/systemd/system/
+for unit in triton-guest triton-grow-root; do
+  install -m 644 "$from/systemd/$unit.service" /lib/systemd/system/
+done
 install -m 644 "$from/udev/60-triton-data.rules" /lib/udev/rules.d/
 systemctl enable triton-guest.service
+# Where root is on a logical volume, which shows where the system has its disk already.
+case $(findmnt -n -o SOURCE / || :) in
+/dev/mapper/*) systemctl enable triton-grow-root.service ;;
+esac
