@@ -1,6 +1,9 @@
 /** Debian. Releases and dates: https://wiki.debian.org/DebianReleases, https://wiki.debian.org/LTS */
 import type { Distro } from './distro.ts'
 
+const SECURITY_MIRROR = 'http://security.debian.org/debian-security'
+const COMPONENT = 'main'
+
 export const debian: Distro = {
   name: 'debian',
   title: 'Debian',
@@ -32,20 +35,6 @@ export const debian: Distro = {
       iso: /^debian-13\.\d+\.\d+-amd64-netinst\.iso$/,
     },
   ],
-  securityMirror: 'http://security.debian.org/debian-security',
-  mirrors: [
-    {}, // mmdebstrap's own default is the vendor's
-    {
-      main: 'http://archive.debian.org/debian',
-      security: 'http://archive.debian.org/debian-security',
-      archived: true,
-    },
-  ],
-  components: ['main'],
-  keyring: {
-    file: '/usr/share/keyrings/debian-archive-keyring.gpg',
-    apt: 'debian-archive-keyring',
-  },
   packages: [
     // an init system, log-in, time and names
     'systemd-sysv',
@@ -84,9 +73,24 @@ export const debian: Distro = {
     'sudo',
     'vim-tiny',
   ],
-  efiVendor: 'debian',
-  setup: ['debian/setup.sh'],
-  bootLoader: 'debian/boot-loader.sh',
+  bootstrap: {
+    securityMirror: SECURITY_MIRROR,
+    mirrors: [
+      {}, // mmdebstrap's own default is the vendor's
+      {
+        main: 'http://archive.debian.org/debian',
+        security: 'http://archive.debian.org/debian-security',
+        archived: true,
+      },
+    ],
+    components: [COMPONENT],
+    keyring: {
+      file: '/usr/share/keyrings/debian-archive-keyring.gpg',
+      apt: 'debian-archive-keyring',
+    },
+    efiVendor: 'debian',
+    bootLoader: 'debian/boot-loader.sh',
+  },
   installer: {
     media: {
       roots: [
@@ -112,6 +116,8 @@ export const debian: Distro = {
       'auto=true',
       'priority=critical',
       'net.ifnames=0',
+      // With the driver of this machine's screen the installer would put it into the new initramfs.
+      'modprobe.blacklist=bochs',
       'DEBIAN_FRONTEND=text', // lines, where the usual frontend draws boxes
       'TERM=dumb',
     ],
@@ -150,5 +156,7 @@ export const debian: Distro = {
     markers: ['PRE', 'POST'],
     limits: { silentSeconds: 900, seconds: 5400 },
   },
+  setup: ['debian/setup.sh'],
   cleanUp: 'debian/clean-up.sh',
+  environment: { COMPONENTS: COMPONENT, SECURITY_MIRROR },
 }

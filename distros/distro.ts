@@ -58,6 +58,21 @@ export type Release = {
   iso: RegExp
 }
 
+/** What method bootstrap needs to know: packages that a mirror has, and how they boot. */
+export type Bootstrap = {
+  /** Where an instance gets its security updates. */
+  securityMirror: string
+  /** Tried in turn; the last ones hold releases that left the main mirrors. */
+  mirrors: readonly Mirror[]
+  components: readonly string[]
+  /** Keys that sign the packages: a file, and the package that brings it. */
+  keyring: { file: string; apt: string }
+  /** Where the vendor's signed boot loader looks for its configuration: /EFI/<this>. */
+  efiVendor: string
+  /** Prepares the boot loader inside a system that has no disk yet. */
+  bootLoader: string
+}
+
 export type Distro = {
   /** Lower-case word in names of images and commands. */
   name: string
@@ -66,24 +81,17 @@ export type Distro = {
   /** Login user of the image. */
   defaultUser: string
   releases: readonly Release[]
-  /** Where an instance gets its security updates. */
-  securityMirror: string
-  /** Tried in turn; the last ones hold releases that left the main mirrors. */
-  mirrors: readonly Mirror[]
-  components: readonly string[]
-  /** Keys that sign the packages: a file, and the package that brings it. */
-  keyring: { file: string; apt: string }
   /** In every image, whatever the release; the kernel comes on top. */
   packages: readonly string[]
-  /** Where the vendor's signed boot loader looks for its configuration: /EFI/<this>. */
-  efiVendor: string
+  /** Absent where it can't be done; where it is there, it is the default method. */
+  bootstrap?: Bootstrap
+  installer: Installer
   /** Scripts below distros/ run inside the new system, in this order, by every method. */
   setup: readonly string[]
-  /** For method bootstrap: prepares the boot loader inside a system that has no disk yet. */
-  bootLoader: string
-  installer: Installer
   /** Last of all: takes away what belongs to the build. */
   cleanUp: string
+  /** For those scripts. */
+  environment: Readonly<Record<string, string>>
 }
 
 /** The release named on the command line, or undefined. */

@@ -6,9 +6,9 @@
 set -eu
 export DEBIAN_FRONTEND=noninteractive
 
-# --- What the installer needed for itself. dpkg knows the packages of every release.
-for package in ifupdown isc-dhcp-client isc-dhcp-common dhcpcd-base tasksel tasksel-data \
-  installation-report locales; do
+# --- What the installer brought for itself, as far as it is there. Its DHCP client stays: cloud-init
+# depends on one, and nothing starts it.
+for package in ifupdown tasksel tasksel-data installation-report; do
   if [ -f "/var/lib/dpkg/info/$package.list" ]; then apt-get -q -y purge "$package"; fi
 done
 rm -rf /etc/network/interfaces /etc/network/interfaces.d /etc/netplan/*.yaml

@@ -51,8 +51,7 @@ export const imageOptions = {
   method: {
     arg: 'NAME',
     choices: METHODS,
-    default: 'bootstrap',
-    help: "bootstrap fills the disk from a package mirror; installer runs the vendor's own in a machine",
+    help: "bootstrap fills the disk from a package mirror; installer runs the vendor's own in a machine (default: the first that the distro has)",
   },
   layout: {
     arg: 'NAME',
@@ -151,11 +150,11 @@ function mirrorsOf(distro: Distro, options: ImageOptions): Mirror[] {
   const { mirror, 'security-mirror': security } = options
   if (mirror === undefined) {
     if (security !== undefined) throw new UsageError('Option --security-mirror needs --mirror')
-    return [...distro.mirrors]
+    return [...(distro.bootstrap?.mirrors ?? [])]
   }
   const strip = (url: string) => url.replace(/\/+$/, '')
-  if (security === 'none') return [{ main: strip(mirror) }]
-  return [{ main: strip(mirror), security: strip(security ?? distro.securityMirror) }]
+  const beside = security ?? distro.bootstrap?.securityMirror ?? 'none'
+  return [{ main: strip(mirror), ...(beside !== 'none' && { security: strip(beside) }) }]
 }
 
 /** The operator's file, readable and there. @throws {UsageError} otherwise */
@@ -175,8 +174,11 @@ async function findOwn(what: string, path: string): Promise<string> {
 }
 
 /** @throws {UsageError} for options that say nothing to the method */
-async function installerRecipe(options: ImageOptions): Promise<InstallerRecipe | undefined> {
-  const { method, layout, iso, checksum, key, answers } = options
+async function installerRecipe(
+  method: MethodName,
+  options: ImageOptions,
+): Promise<InstallerRecipe | undefined> {
+  const { layout, iso, checksum, key, answers } = options
   if (method !== 'installer') {
     const stray = INSTALLER_ONLY.find((name) => options[name] !== undefined)
     if (stray) throw new UsageError(`Option --${stray} needs --method installer`)
@@ -218,6 +220,10 @@ export async function resolveRecipe(
     const known = distro.releases.map(({ version }) => version).join(', ')
     throw new UsageError(`Unknown ${distro.title} release "${wanted}": known are ${known}`)
   }
+  const method = options.method ?? (distro.bootstrap ? 'bootstrap' : 'installer')
+  if (method === 'bootstrap' && !distro.bootstrap) {
+    throw new UsageError(`${distro.title} can't be built by --method bootstrap: choose installer`)
+  }
   const title = `${distro.title} ${release.version} (${release.codename})`
   const cacheHome = env['XDG_CACHE_HOME'] || join(env['HOME'] || homedir(), '.cache')
   const kernel = options.kernel ?? release.kernel
@@ -228,7 +234,7 @@ export async function resolveRecipe(
     description: `${title} 64-bit image for KVM and bhyve, set up by the metadata service`,
     homepage: distro.homepage,
     release,
-    method: options.method,
+    method,
     target: 'smartos',
     layout: options.layout,
     diskBytes: options.size,
@@ -244,6 +250,6 @@ export async function resolveRecipe(
     offline: options.offline,
     output: resolve(options.output),
     stamp,
-    installer: await installerRecipe(options),
+    installer: await installerRecipe(method, options),
   }
 }

@@ -7,7 +7,7 @@
  */
 import { chmod, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Mirror } from '../../distros/distro.ts'
+import type { Distro, Mirror } from '../../distros/distro.ts'
 import { log } from '../cli/log.ts'
 import { type Report, step } from '../cli/progress.ts'
 import { $, act } from '../cli/run.ts'
@@ -38,8 +38,8 @@ export const bootstrap: Method = {
   tools(distro) {
     const { newuidmap, ...tools } = TOOLS
     const keyring = {
-      name: distro.keyring.file,
-      apt: distro.keyring.apt,
+      name: packagesOf(distro).keyring.file,
+      apt: packagesOf(distro).keyring.apt,
       why: `holds the keys that sign ${distro.title}'s packages`,
     }
     return [...Object.values(tools), ...(builder() === 'unshare' ? [newuidmap] : []), keyring]
@@ -76,12 +76,18 @@ export const bootstrap: Method = {
   },
 }
 
+function packagesOf({ title, bootstrap }: Distro) {
+  if (bootstrap) return bootstrap
+  throw new Error(`${title} has no method bootstrap`)
+}
+
 const packageCache = ({ distro, recipe }: Build) =>
   join(recipe.cache, 'packages', `${distro.name}-${recipe.release.codename}`)
 
 function fillOptions(build: Build, layout: Layout): FillOptions {
   const { distro, recipe } = build
   const cache = packageCache(build)
+  const { components, keyring, efiVendor, bootLoader } = packagesOf(distro)
   // FAT's short volume id, as blkid and fstab write it
   const esp = layout.esp.volumeId.toUpperCase().replace(/^(.{4})/, '$1-')
   return {
@@ -89,15 +95,15 @@ function fillOptions(build: Build, layout: Layout): FillOptions {
     spec: {
       mode: builder(),
       codename: recipe.release.codename,
-      components: distro.components,
-      keyring: distro.keyring.file,
+      components,
+      keyring: keyring.file,
       include: recipe.packages,
       cache: { archives: join(cache, 'archives'), lists: join(cache, 'lists') },
       offline: recipe.offline,
-      guest: guestOf(distro, recipe, distro.bootLoader, { root: layout.root.fsUuid, esp }),
+      guest: guestOf(distro, recipe, bootLoader, { root: layout.root.fsUuid, esp }),
     },
     mirrors: recipe.mirrors,
-    efiVendor: distro.efiVendor,
+    efiVendor,
     proxyEnv: recipe.proxyEnv,
   }
 }

@@ -11,7 +11,12 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 
 const definition = suite('debian')
 definition('names scripts that are there, and that a POSIX shell can read', async () => {
-  for (const script of [...debian.setup, debian.bootLoader, debian.cleanUp]) {
+  for (const script of [
+    ...debian.setup,
+    debian.bootstrap!.bootLoader,
+    debian.installer.bootLoader,
+    debian.cleanUp,
+  ]) {
     const path = join(root, 'distros', script)
     execFileSync('sh', ['-n', path])
     const text = await readFile(path, 'utf8')

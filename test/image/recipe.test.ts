@@ -66,7 +66,7 @@ resolving('without --mirror: the default, then the archive', async () => {
 })
 resolving('with --mirror: that one alone', async () => {
   const { mirrors } = await recipe(['12', '--mirror', 'http://m/debian/'])
-  assert.equal(mirrors, [{ main: 'http://m/debian', security: debian.securityMirror }])
+  assert.equal(mirrors, [{ main: 'http://m/debian', security: debian.bootstrap!.securityMirror }])
   const none = await recipe(['12', '--mirror', 'http://m', '--security-mirror', 'none'])
   assert.equal(none.mirrors, [{ main: 'http://m' }])
 })
