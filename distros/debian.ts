@@ -1,8 +1,25 @@
 /** Debian. Releases and dates: https://wiki.debian.org/DebianReleases, https://wiki.debian.org/LTS */
-import type { Distro } from './distro.ts'
+import type { Distro, ReleaseMedia } from './distro.ts'
 
 const SECURITY_MIRROR = 'http://security.debian.org/debian-security'
 const COMPONENT = 'main'
+
+const media = (file: RegExp): ReleaseMedia => ({
+  roots: [
+    'https://cdimage.debian.org/debian-cd/current/amd64/iso-cd/',
+    'https://cdimage.debian.org/mirror/cdimage/archive/latest-oldstable/amd64/iso-cd/',
+    'https://cdimage.debian.org/mirror/cdimage/archive/latest-oldoldstable/amd64/iso-cd/',
+  ],
+  sums: 'SHA512SUMS',
+  signature: { beside: 'SHA512SUMS.sign' },
+  file,
+  key: {
+    // "Debian CD signing key" of 2011, as https://www.debian.org/CD/verify gives it
+    fingerprints: ['DF9B 9C49 EAA9 2984 3258  9D76 DA87 E80D 6294 BE9B'],
+    file: '/usr/share/keyrings/debian-role-keys.gpg', // package debian-keyring
+    url: 'https://www.debian.org/CD/key-DA87E80D6294BE9B.txt',
+  },
+})
 
 export const debian: Distro = {
   name: 'debian',
@@ -16,7 +33,7 @@ export const debian: Distro = {
       endOfLife: '2026-08-31',
       kernel: 'linux-image-amd64',
       packages: [], // systemd-resolved is part of systemd here
-      iso: /^debian-11\.\d+\.\d+-amd64-netinst\.iso$/,
+      media: media(/^debian-11\.\d+\.\d+-amd64-netinst\.iso$/),
     },
     {
       version: '12',
@@ -24,7 +41,7 @@ export const debian: Distro = {
       endOfLife: '2028-06-30',
       kernel: 'linux-image-amd64',
       packages: ['systemd-resolved', 'zstd'], // zstd: what update-initramfs packs with
-      iso: /^debian-12\.\d+\.\d+-amd64-netinst\.iso$/,
+      media: media(/^debian-12\.\d+\.\d+-amd64-netinst\.iso$/),
     },
     {
       version: '13',
@@ -32,7 +49,7 @@ export const debian: Distro = {
       endOfLife: '2030-06-30',
       kernel: 'linux-image-amd64',
       packages: ['systemd-resolved', 'zstd'], // zstd: what update-initramfs packs with
-      iso: /^debian-13\.\d+\.\d+-amd64-netinst\.iso$/,
+      media: media(/^debian-13\.\d+\.\d+-amd64-netinst\.iso$/),
     },
   ],
   packages: [
@@ -92,21 +109,6 @@ export const debian: Distro = {
     bootLoader: 'debian/boot-loader.sh',
   },
   installer: {
-    media: {
-      roots: [
-        'https://cdimage.debian.org/debian-cd/current/amd64/iso-cd/',
-        'https://cdimage.debian.org/mirror/cdimage/archive/latest-oldstable/amd64/iso-cd/',
-        'https://cdimage.debian.org/mirror/cdimage/archive/latest-oldoldstable/amd64/iso-cd/',
-      ],
-      sums: 'SHA512SUMS',
-      signature: 'SHA512SUMS.sign',
-      key: {
-        // "Debian CD signing key" of 2011, as https://www.debian.org/CD/verify gives it
-        fingerprints: ['DF9B 9C49 EAA9 2984 3258  9D76 DA87 E80D 6294 BE9B'],
-        file: '/usr/share/keyrings/debian-role-keys.gpg', // package debian-keyring
-        url: 'https://www.debian.org/CD/key-DA87E80D6294BE9B.txt',
-      },
-    },
     boot: [
       { kernel: '/install.amd/vmlinuz', initrd: '/install.amd/initrd.gz' },
       { kernel: '/linux', initrd: '/initrd.gz' }, // mini.iso, the medium of the netboot installer

@@ -10,17 +10,20 @@ export type Mirror = {
   archived?: true
 }
 
-/** How a vendor's installer is found, told what to do, and watched (method installer). */
+/** Where a release's installation media are found; lib/media/media.ts says what the fields mean. */
+export type ReleaseMedia = {
+  roots: readonly string[]
+  linked?: true
+  sums: string
+  signature: 'inside' | 'none' | { beside: string }
+  /** Names of the media. */
+  file: RegExp
+  /** Who signs: fingerprints of primary keys, and where a key may be had from. */
+  key: { fingerprints: readonly string[]; file: string; url: string } | undefined
+}
+
+/** How a vendor's installer is told what to do, and watched (method installer). */
 export type Installer = {
-  /** Its media: folders are tried in turn for the newest that the signed checksum list names. */
-  media: {
-    roots: readonly string[]
-    sums: string
-    /** The list's signature; undefined: the list carries it. */
-    signature: string | undefined
-    /** Who signs: fingerprints of primary keys, and where a key may be had from. */
-    key: { fingerprints: readonly string[]; file: string; url: string }
-  }
   /** Where kernel and initrd are on a medium; the first pair that is there is booted. */
   boot: readonly { kernel: string; initrd: string }[]
   kernelArguments: readonly string[]
@@ -54,8 +57,7 @@ export type Release = {
   kernel: string
   /** Packages beyond the distro's own list. */
   packages: readonly string[]
-  /** Names of its installation media. */
-  iso: RegExp
+  media: ReleaseMedia
 }
 
 /** What method bootstrap needs to know: packages that a mirror has, and how they boot. */

@@ -11,7 +11,7 @@ import { parseList, parseSize, parseUrl, type Options, type OptionTable } from '
 import { SMALLEST_DISK } from '../disk/layout.ts'
 import type { AcceleratorChoice } from '../host/accelerator.ts'
 import { machineOptions } from '../machine/options.ts'
-import { checkGiven, type GivenMedia } from '../media/given.ts'
+import { checkGiven, type GivenMedia, parseDigest } from '../media/given.ts'
 import { compactDay, type Stamp } from './stamp.ts'
 
 const MIB = 1024 ** 2
@@ -122,6 +122,8 @@ export type Recipe = {
 export type InstallerRecipe = {
   /** The operator's own medium; undefined: the vendor's newest. */
   medium: GivenMedia | undefined
+  /** Digest that the vendor's medium has to have. */
+  pinned: string | undefined
   key: string | undefined
   answers: string | undefined
   accel: AcceleratorChoice
@@ -185,13 +187,12 @@ async function installerRecipe(
     if (layout === 'lvm') throw new UsageError('Option --layout lvm needs --method installer')
     return undefined
   }
-  if (iso === undefined && checksum !== undefined) {
-    throw new UsageError('Option --checksum needs --iso')
-  }
+  if (iso === undefined && checksum !== undefined) parseDigest(checksum)
   const medium = iso === undefined ? undefined : { iso, checksum }
   if (medium) checkGiven(medium)
   return {
     medium,
+    pinned: iso === undefined ? checksum : undefined,
     key: key === undefined ? undefined : await findOwn('key', key),
     answers: answers === undefined ? undefined : await findOwn('answers', answers),
     accel: options.accel,

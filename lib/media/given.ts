@@ -27,12 +27,24 @@ export function checkGiven({ iso, checksum }: GivenMedia): void {
   })
 }
 
+/** A digest in hexadecimal, or undefined. */
+function readDigest(text: string): Digest | undefined {
+  const hex = text.replace(/^sha(256|512):/i, '').toLowerCase()
+  if (!/^([0-9a-f]{64}|[0-9a-f]{128})$/.test(hex)) return undefined
+  return { algorithm: hex.length === 64 ? 'sha256' : 'sha512', hex }
+}
+
+/** @throws {UsageError} when the text is no digest */
+export function parseDigest(text: string): Digest {
+  const digest = readDigest(text)
+  if (digest) return digest
+  throw new UsageError(`Cannot read --checksum "${text}": it is no SHA-256 or SHA-512`)
+}
+
 /** The digest that is meant for `name`. */
 async function digestFor(name: string, checksum: string): Promise<Digest> {
-  const hex = checksum.replace(/^sha(256|512):/i, '').toLowerCase()
-  if (/^([0-9a-f]{64}|[0-9a-f]{128})$/.test(hex)) {
-    return { algorithm: hex.length === 64 ? 'sha256' : 'sha512', hex }
-  }
+  const given = readDigest(checksum)
+  if (given) return given
   const list = await readFile(checksum, 'utf8').catch(() => undefined)
   if (list === undefined) {
     throw new UsageError(

@@ -22,13 +22,24 @@ export type MediaSource = {
   name: string
   /** Addresses of folders, tried in turn: the current release, older ones, the archive. */
   roots: readonly string[]
-  /** File name of the checksum list. */
+  /**
+   * Whether a root is a page that links to media in other folders, rather than a folder with a list of
+   * its own. The newest link chooses the list then.
+   */
+  linked?: true
+  /**
+   * The checksum list: a name in the folder, or where media are linked an address. `$1` and so on are what
+   * the groups of `file` have found there.
+   */
   sums: string
-  /** File name of its signature; undefined: the list carries it. */
-  signature: string | undefined
+  /** Where the list's signature is: in itself, in a file beside it, or nowhere. */
+  signature: 'inside' | 'none' | { beside: string }
   /** Names of the media, of which the newest is taken. */
   file: RegExp
-  trust: Trust
+  /** What to believe signatures by; undefined where there is none. */
+  trust: Trust | undefined
+  /** The operator's own digest, in hexadecimal: the only trust in a list that nobody signed. */
+  pinned?: string | undefined
 }
 
 export type Media = {
@@ -115,13 +126,9 @@ async function cachedMedia(source: MediaSource, cache: string, notePath: string)
 async function findMedia(source: MediaSource, cache: string, options: FetchOptions): Promise<Note> {
   const problems: string[] = []
   for (const root of source.roots) {
-    const from = root.endsWith('/') ? root : `${root}/`
     const work = await mkdtemp(join(cache, '.list-'))
     try {
-      const list = await fetchList(source, from, work, options)
-      const digests = parseChecksums(list)
-      const name = newestMatch(digests.keys(), source.file, `${from}${source.sums}`)
-      return { name, digest: digests.get(name)!, from }
+      return await findIn(root, source, work, options)
     } catch (error) {
       // A list that is not the vendor's is no reason to look elsewhere: somebody is at work there.
       if (!(error instanceof BuildError) || /^Cannot (trust|use key)/.test(error.message))
@@ -134,17 +141,74 @@ async function findMedia(source: MediaSource, cache: string, options: FetchOptio
   throw new BuildError(`Cannot find the media of ${source.name}: ${problems.join('; ')}`)
 }
 
-/** The checksum list of a folder, once it is known to be the vendor's. */
-async function fetchList(source: MediaSource, from: string, work: string, options: FetchOptions) {
-  const { sums, signature, trust } = source
-  const what = `${from}${sums}`
-  const { report: _, ...quiet } = options // a few hundred bytes are no progress
-  await fetchFile(what, join(work, 'sums'), quiet)
-  const data = await readFile(join(work, 'sums'))
-  if (signature === undefined) {
-    return (await verifyClearsigned(what, data.toString('utf8'), trust)).text
+async function findIn(
+  root: string,
+  source: MediaSource,
+  work: string,
+  options: FetchOptions,
+): Promise<Note> {
+  const { sums, file, pinned } = source
+  const folder = root.endsWith('/') ? root : `${root}/`
+  const linked = source.linked ? await newestLink(root, file, work, options) : undefined
+  const from = linked?.folder ?? folder
+  const address = linked
+    ? sums.replaceAll(/\$(\d)/g, (_, group: string) => linked.found[Number(group)] ?? '')
+    : `${from}${sums}`
+  const list = await fetchList(source, address, work, options)
+  const digests = parseChecksums(list)
+  const pattern = linked ? exactly(linked.name) : file
+  const name = newestMatch(digests.keys(), pattern, address)
+  const digest = digests.get(name)!
+  if (source.signature === 'none' && pinned === undefined) {
+    throw new BuildError(`Cannot trust ${address}: the vendor does not sign it`, {
+      hint: `It gives ${digest.algorithm} ${digest.hex} for ${name}: when you have compared that with another source, say --checksum ${digest.hex}`,
+    })
   }
-  await fetchFile(`${from}${signature}`, join(work, 'signature'), quiet)
-  await verifyDetached(what, data, await readFile(join(work, 'signature')), trust)
+  if (pinned !== undefined && pinned.replace(/^sha\d+:/i, '').toLowerCase() !== digest.hex) {
+    throw new BuildError(
+      `Cannot trust ${address}: it gives ${digest.hex} for ${name}, --checksum is ${pinned}`,
+    )
+  }
+  return { name, digest, from }
+}
+
+/** A pattern for one name. */
+const exactly = (name: string) => new RegExp(`^${name.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')}$`)
+
+/** The newest medium that a page links to, and what the pattern's groups found in its name. */
+async function newestLink(page: string, file: RegExp, work: string, options: FetchOptions) {
+  const path = join(work, 'page')
+  await fetchFile(page, path, { ...options, report: () => {} })
+  const text = await readFile(path, 'utf8')
+  const links = [...text.matchAll(/\bhref\s*=\s*["']?([^"'\s>]+)/gi)].flatMap(([, link]) =>
+    URL.canParse(link!, page) ? [new URL(link!, page)] : [],
+  )
+  const byName = new Map(links.map((link) => [link.pathname.split('/').at(-1)!, link]))
+  const name = newestMatch(byName.keys(), file, page)
+  return { name, folder: new URL('.', byName.get(name)!).href, found: file.exec(name)! }
+}
+
+/** The checksum list at an address, once it is known to be the vendor's. */
+async function fetchList(
+  { signature, trust }: MediaSource,
+  address: string,
+  work: string,
+  options: FetchOptions,
+) {
+  const quiet = { ...options, report: () => {} } // a few hundred bytes are no progress
+  await fetchFile(address, join(work, 'sums'), quiet)
+  const data = await readFile(join(work, 'sums'))
+  if (signature === 'none') return data.toString('utf8')
+  if (!trust) throw new Error(`No key to check ${address} with`)
+  if (signature === 'inside') {
+    return (await verifyClearsigned(address, data.toString('utf8'), trust)).text
+  }
+  await fetchFile(new URL(signature.beside, address).href, join(work, 'signature'), quiet)
+  const beside = await readFile(join(work, 'signature'))
+  // Some vendors' file beside the list is a copy of it that carries its signature.
+  if (beside.subarray(0, 64).toString('latin1').includes('BEGIN PGP SIGNED MESSAGE')) {
+    return (await verifyClearsigned(address, beside.toString('utf8'), trust)).text
+  }
+  await verifyDetached(address, data, beside, trust)
   return data.toString('utf8')
 }

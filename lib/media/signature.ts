@@ -22,6 +22,7 @@ export type Trust = {
 }
 
 const plain = (fingerprint: string) => fingerprint.replaceAll(/\s/g, '').toLowerCase()
+const BLOCK = /-----BEGIN PGP PUBLIC KEY BLOCK-----[^]*?-----END PGP PUBLIC KEY BLOCK-----\n?/g
 const isArmoured = (bytes: Buffer) =>
   bytes.subarray(0, 64).toString('latin1').includes('-----BEGIN PGP')
 
@@ -30,11 +31,12 @@ async function trustedKeys({ keys, pins }: Trust): Promise<openpgp.Key[]> {
   const found: openpgp.Key[] = []
   for (const [name, bytes] of keys) {
     try {
-      found.push(
-        ...(isArmoured(bytes)
-          ? await openpgp.readKeys({ armoredKeys: bytes.toString('utf8') })
-          : await openpgp.readKeys({ binaryKeys: bytes })),
-      )
+      // A vendor's file may hold one armour behind another, and words around them.
+      const blocks = [...bytes.toString('utf8').matchAll(BLOCK)]
+      if (blocks.length === 0) found.push(...(await openpgp.readKeys({ binaryKeys: bytes })))
+      for (const [armoredKeys] of blocks) {
+        found.push(...(await openpgp.readKeys({ armoredKeys })))
+      }
     } catch (error) {
       throw new BuildError(`Cannot read key "${name}": ${(error as Error).message}`, {
         cause: error,

@@ -119,26 +119,22 @@ export const installer: Method = {
 
 /** The medium, verified: the operator's, or the vendor's newest. */
 async function findMedia(build: Build, options: FetchOptions, offline: boolean): Promise<Media> {
-  const { distro, recipe } = build
-  const { medium, key } = wanted(recipe)
+  const { recipe } = build
+  const { medium, key, pinned } = wanted(recipe)
   const cache = join(recipe.cache, 'media')
   const fetching = { ...options, env: recipe.proxyEnv, offline }
   if (medium) {
     const dry = { path: medium.iso, name: medium.iso, digest: undefined, from: medium.iso }
     return act<Media>(`find medium ${medium.iso}`, () => findGiven(medium, cache, fetching), dry)
   }
-  const { roots, sums, signature, key: source } = distro.installer.media
-  const { iso } = recipe.release
-  const dry = { path: 'MEDIUM.iso', name: 'MEDIUM.iso', digest: undefined, from: roots[0]! }
+  const { key: source, ...media } = recipe.release.media
+  const dry = { path: 'MEDIUM.iso', name: 'MEDIUM.iso', digest: undefined, from: media.roots[0]! }
   const find = async () => {
-    const trust = await findKeys(source, key, cache, fetching)
-    return fetchMedia(
-      { name: recipe.name, roots, sums, signature, file: iso, trust },
-      cache,
-      fetching,
-    )
+    const trust = source && (await findKeys(source, key, cache, fetching))
+    return fetchMedia({ ...media, name: recipe.name, trust, pinned }, cache, fetching)
   }
-  return act<Media>(`find the newest ${iso.source} in ${roots.join(', ')}`, find, dry)
+  const where = media.roots.join(', ')
+  return act<Media>(`find the newest ${media.file.source} in ${where}`, find, dry)
 }
 
 /** Kernel and initrd of the medium, with the answers. */

@@ -105,7 +105,10 @@ for (const [words, expected] of [
   [['--iso', 'a.iso'], 'Option --iso needs --method installer'],
   [['--answers', '/etc/passwd'], 'Option --answers needs --method installer'],
   [['--layout', 'lvm'], 'Option --layout lvm needs --method installer'],
-  [['--method', 'installer', '--checksum', 'abc'], 'Option --checksum needs --iso'],
+  [
+    ['--method', 'installer', '--checksum', 'abc'],
+    'Cannot read --checksum "abc": it is no SHA-256 or SHA-512',
+  ],
   [
     ['--method', 'installer', '--iso', 'http://m/a.iso'],
     'Cannot trust http://m/a.iso without --checksum',

@@ -68,7 +68,7 @@ async function withSite(
     name: 'debian-13',
     roots: [`${base}/gone`, `${base}/cd`],
     sums: 'SHA512SUMS',
-    signature: 'SHA512SUMS.sign',
+    signature: { beside: 'SHA512SUMS.sign' },
     file: /^debian-13\.[\d.]+-amd64-netinst\.iso$/,
     trust: {
       keys: new Map([['vendor.asc', Buffer.from(vendor.publicKey.armor())]]),
@@ -167,10 +167,67 @@ media('reads a list that carries its signature', async () => {
   const files = await folder()
   files['cd/CHECKSUM'] = await clearsign(LIST, vendor)
   await withSite(files, async ({ fetch }) => {
-    const carried = { sums: 'CHECKSUM', signature: undefined }
+    const carried = { sums: 'CHECKSUM', signature: 'inside' } as const
     assert.is((await fetch(carried)).name, 'debian-13.10.0-amd64-netinst.iso')
     files['cd/CHECKSUM'] = await clearsign(LIST, forger)
     assert.match(await refusal(fetch(carried)), /^Cannot trust/)
+  })
+})
+media('takes a signed copy beside the list for its signature', async () => {
+  const files = await folder()
+  files['cd/SHA512SUMS.sign'] = String(await clearsign(LIST, vendor))
+  await withSite(files, async ({ fetch }) => {
+    assert.is((await fetch()).name, 'debian-13.10.0-amd64-netinst.iso')
+    // What counts is the signed copy, whatever the list beside it says.
+    files['cd/SHA512SUMS'] = LIST.replaceAll('13.10.0', '13.99.0')
+    assert.is((await fetch()).name, 'debian-13.10.0-amd64-netinst.iso')
+    files['cd/SHA512SUMS.sign'] = String(await clearsign(LIST, forger))
+    assert.match(await refusal(fetch()), /^Cannot trust .*not pinned/)
+  })
+})
+media('believes a list that nobody signed only for a digest of the operator', async () => {
+  await withSite(await folder(), async ({ fetch, requests }) => {
+    const unsigned = { signature: 'none', trust: undefined } as const
+    assert.match(await refusal(fetch(unsigned)), /^Cannot trust .*: the vendor does not sign it$/)
+    assert.match(
+      await refusal(fetch({ ...unsigned, pinned: 'f'.repeat(128) })),
+      /--checksum is f+$/,
+    )
+    assert.not(requests.some((path) => path.endsWith('.iso')))
+    const { path } = await fetch({ ...unsigned, pinned: sha512(NEW).toUpperCase() })
+    assert.ok((await readFile(path)).equals(NEW))
+  })
+})
+media('follows a page of links to folder and list', async () => {
+  const list = `${sha512(NEW)}  Linux-R9-U10-x86_64-dvd.iso\n`
+  const files: Record<string, string | Buffer> = {
+    'isos.html':
+      '<a href="/ISOS/u9/Linux-R9-U9-x86_64-dvd.iso">9</a> <A HREF=ISOS/u10/Linux-R9-U10-x86_64-dvd.iso>10</A>' +
+      '<a href="ISOS/u10/Linux-R9-U10-aarch64-dvd.iso">arm</a> <a href="javascript:void(0)">x</a>',
+    'sums/R9-U10.checksum': String(await clearsign(list, vendor)),
+    'ISOS/u10/Linux-R9-U10-x86_64-dvd.iso': NEW,
+  }
+  await withSite(files, async ({ fetch, requests, source }) => {
+    const base = new URL(source().roots[0]!).origin
+    const change = {
+      roots: [`${base}/isos.html`],
+      linked: true,
+      sums: `${base}/sums/R9-U$1.checksum`,
+      signature: 'inside',
+      file: /^Linux-R9-U(\d+)-x86_64-dvd\.iso$/,
+    } as const
+    const { path, name } = await fetch(change)
+    assert.is(name, 'Linux-R9-U10-x86_64-dvd.iso')
+    assert.ok((await readFile(path)).equals(NEW))
+    assert.equal(requests, [
+      'isos.html',
+      'sums/R9-U10.checksum',
+      'ISOS/u10/Linux-R9-U10-x86_64-dvd.iso',
+    ])
+    assert.match(
+      await refusal(fetch({ ...change, file: /^Linux-R8/ })),
+      /Cannot find media matching \/\^Linux-R8\/ in \S+isos\.html: listed are Linux-R9-U9/,
+    )
   })
 })
 media.run()

@@ -62,6 +62,12 @@ detached('finds the pinned key in a ring of many', async () => {
   const ring = Buffer.concat([binary(stranger), binary(vendor)])
   await verifyDetached('SUMS', data, await sign(vendor), trust(ring, vendor))
 })
+detached('finds the pinned key behind others, in a file of several armours and words', async () => {
+  const text = ['# keys of a vendor', armoured(stranger), '', armoured(retired), armoured(vendor)]
+  const keys = Buffer.from(text.map(String).join('\n'))
+  await verifyDetached('SUMS', data, await sign(vendor), trust(keys, vendor))
+  await verifyDetached('SUMS', data, await sign(stranger), trust(keys, stranger))
+})
 detached('refuses changed data', async () => {
   const changed = Buffer.from('0123  debian.isp\n')
   const text = await refusal(verifyDetached('SUMS', changed, await sign(vendor), believed))

@@ -306,10 +306,10 @@ async function withVendor(
   const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const definition: Distro = {
     ...debian,
-    installer: {
-      ...debian.installer,
+    releases: debian.releases.map((release) => ({
+      ...release,
       media: {
-        ...debian.installer.media,
+        ...release.media,
         roots: [`${base}/gone/`, `${base}/cd/`],
         key: {
           fingerprints: [pair.publicKey.getFingerprint()],
@@ -317,7 +317,7 @@ async function withVendor(
           url: `${base}/key.txt`,
         },
       },
-    },
+    })),
   }
   const own = await mkdtemp(join(dir, 'vendor-'))
   const scope = new Scope()
