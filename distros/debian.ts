@@ -21,6 +21,13 @@ const media = (file: RegExp): ReleaseMedia => ({
   },
 })
 
+/** As /.disk/info has it: `Debian GNU/Linux 13.1.0 "Trixie" - Official amd64 NETINST ...`. */
+const identity = (version: string) => ({
+  info: new RegExp(
+    `^Debian GNU/Linux (${version}\\b|\\D)(?!.*\\b(i386|arm64|armhf|ppc64el|s390x|riscv64)\\b)`,
+  ),
+})
+
 export const debian: Distro = {
   name: 'debian',
   title: 'Debian',
@@ -34,6 +41,7 @@ export const debian: Distro = {
       kernel: 'linux-image-amd64',
       packages: [], // systemd-resolved is part of systemd here
       media: media(/^debian-11\.\d+\.\d+-amd64-netinst\.iso$/),
+      identity: identity('11'),
     },
     {
       version: '12',
@@ -42,6 +50,7 @@ export const debian: Distro = {
       kernel: 'linux-image-amd64',
       packages: ['systemd-resolved', 'zstd'], // zstd: what update-initramfs packs with
       media: media(/^debian-12\.\d+\.\d+-amd64-netinst\.iso$/),
+      identity: identity('12'),
     },
     {
       version: '13',
@@ -50,6 +59,7 @@ export const debian: Distro = {
       kernel: 'linux-image-amd64',
       packages: ['systemd-resolved', 'zstd'], // zstd: what update-initramfs packs with
       media: media(/^debian-13\.\d+\.\d+-amd64-netinst\.iso$/),
+      identity: identity('13'),
     },
   ],
   packages: [
@@ -124,7 +134,14 @@ export const debian: Distro = {
       'TERM=dumb',
     ],
     answers: [
-      { to: 'preseed.cfg', from: ['debian/installer/preseed.cfg'], mode: 0o644 },
+      {
+        to: 'preseed.cfg',
+        from: [
+          'debian/installer/preseed.cfg',
+          { plain: 'debian/installer/plain.cfg', lvm: 'debian/installer/lvm.cfg' },
+        ],
+        mode: 0o644,
+      },
       { to: 'hybrid-images/early', from: ['debian/installer/early'], mode: 0o755 },
       {
         // Behind what saves the installer's logs into the new system, before it is unmounted.
@@ -133,11 +150,9 @@ export const debian: Distro = {
         mode: 0o755,
       },
     ],
-    layouts: {
-      into: 'preseed.cfg',
-      plain: 'debian/installer/plain.cfg',
-      lvm: 'debian/installer/lvm.cfg',
-    },
+    ownAnswers: 'preseed.cfg',
+    carrier: 'initrd',
+    guest: 'files',
     securityPath: '/debian-security',
     bootLoader: 'debian/installed.sh',
     phases: [

@@ -26,13 +26,27 @@ export type ReleaseMedia = {
 export type Installer = {
   /** Where kernel and initrd are on a medium; the first pair that is there is booted. */
   boot: readonly { kernel: string; initrd: string }[]
+  /** Templates, as answers are. */
   kernelArguments: readonly string[]
-  /** Files for the initrd: a template below distros/, or several behind each other. */
-  answers: readonly { to: string; from: readonly string[]; mode: 0o644 | 0o755 }[]
-  /** Which of the files takes the layout's lines, and then the operator's own. */
-  layouts: { into: string; plain: string; lvm: string }
-  /** Where on its host the installer expects a security mirror. */
-  securityPath: string
+  /** Files that it reads, each of one template below distros/ or of several behind each other. */
+  answers: readonly {
+    to: string
+    from: readonly (string | Readonly<Record<'plain' | 'lvm', string>>)[]
+    mode: 0o644 | 0o755
+  }[]
+  /** Which of the files takes the operator's own answers, at its end. */
+  ownAnswers: string
+  /** The files are in its initrd, or on a second CD of this label. */
+  carrier: 'initrd' | { cd: string }
+  /**
+   * The guest's set-up: files in the initrd, or an archive of them that a template has as @GUEST@, which
+   * survives where the initrd does not.
+   */
+  guest: 'files' | 'archive'
+  /** Templates name what the medium has: @LABEL@, and @MEDIUM_PACKAGES@ when these paths are on it. */
+  packagesOnMedium?: readonly string[]
+  /** Where on its host the installer expects a security mirror, if it can be told of one. */
+  securityPath?: string
   /** Prepares the boot loader inside a system that has its disk. */
   bootLoader: string
   /** In order; `begins` is a line on the serial console. */
@@ -50,7 +64,10 @@ export type Installer = {
 export type Release = {
   /** As the vendor writes it: `12`. A string, because 10.10 is not 10.1. */
   version: string
+  /** Empty where the vendor has none, or another for each point release. */
   codename: string
+  /** Where it is not the distro's title and the version. */
+  title?: string
   /** Day when the vendor's support ends, long-term support included (YYYY-MM-DD). */
   endOfLife: string
   /** Default kernel package. */
@@ -58,6 +75,20 @@ export type Release = {
   /** Packages beyond the distro's own list. */
   packages: readonly string[]
   media: ReleaseMedia
+  /** What its installer fetches packages from, below a mirror that --mirror replaces. */
+  repositories?: {
+    mirror: string
+    base: string
+    others: readonly { name: string; path: string }[]
+  }
+  /** How its media name themselves; lib/media/medium.ts says what the fields are. */
+  identity?: { label?: RegExp; info?: RegExp; tree?: RegExp }
+  /** More values for its templates. */
+  values?: Readonly<Record<string, string>>
+  /** What its installer and its system need to run on; undefined: any 64-bit processor. */
+  cpu?: 'x86-64-v2' | 'x86-64-v3'
+  /** Where its installer differs from the distro's. */
+  installer?: Partial<Installer>
 }
 
 /** What method bootstrap needs to know: packages that a mirror has, and how they boot. */
@@ -99,6 +130,6 @@ export type Distro = {
 /** The release named on the command line, or undefined. */
 export function findRelease(distro: Distro, version: string): Release | undefined {
   return distro.releases.find(
-    (release) => release.version === version || release.codename === version,
+    (release) => release.version === version || (version !== '' && release.codename === version),
   )
 }

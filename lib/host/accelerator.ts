@@ -22,6 +22,16 @@ export type Accelerator = {
 /** A plain named model: under emulation "max" makes kernels panic at random. */
 const tcg: Accelerator = { name: 'tcg', cpu: 'Nehalem' }
 
+/**
+ * The accelerator for a guest that asks for more of its processor (levels of the x86-64 psABI).
+ * Under KVM the host's own has it or has not.
+ */
+export function withCpu(accelerator: Accelerator, level?: 'x86-64-v2' | 'x86-64-v3'): Accelerator {
+  // The first model is of level 2 already.
+  if (accelerator.name === 'kvm' || level !== 'x86-64-v3') return accelerator
+  return { ...accelerator, cpu: 'Haswell-noTSX' }
+}
+
 /** Tried in this order: some nested hypervisors refuse a register of the host's own model. */
 const KVM_MODELS = ['host', 'qemu64'] as const
 

@@ -225,7 +225,8 @@ export async function resolveRecipe(
   if (method === 'bootstrap' && !distro.bootstrap) {
     throw new UsageError(`${distro.title} can't be built by --method bootstrap: choose installer`)
   }
-  const title = `${distro.title} ${release.version} (${release.codename})`
+  const codename = release.codename && ` (${release.codename})`
+  const title = release.title ?? `${distro.title} ${release.version}${codename}`
   const cacheHome = env['XDG_CACHE_HOME'] || join(env['HOME'] || homedir(), '.cache')
   const kernel = options.kernel ?? release.kernel
   return {

@@ -8,7 +8,7 @@ import { debian } from '../../distros/debian.ts'
 import { UsageError } from '../../lib/cli/errors.ts'
 import { type OptionTable, type Command, parseArguments } from '../../lib/cli/options.ts'
 import { imageOptions, resolveRecipe } from '../../lib/image/recipe.ts'
-import { answerFiles, answerValues } from '../../lib/methods/installer.ts'
+import { answerFiles, answerValues } from '../../lib/methods/installer-answers.ts'
 import { inTemporaryDir } from '../temporary.ts'
 
 const at = new Date('2026-05-08T12:00:00Z')
