@@ -96,7 +96,7 @@ async function archive(files: readonly InitrdFile[], at: Date): Promise<string> 
     const packed = join(dir, 'guest.tar.gz')
     const time = `--mtime=@${Math.floor(at.getTime() / 1000)}`
     const same = ['--sort=name', '--owner=0', '--group=0', '--numeric-owner', time]
-    await $({ readOnly: true, env: { GZIP: '-n9' } })`tar -C ${tree} ${same} -czf ${packed} .`
+    await $({ readOnly: true })`tar -C ${tree} ${same} -I ${['gzip -n9']} -cf ${packed} .`
     return (await readFile(packed)).toString('base64')
   } finally {
     await rm(dir, { recursive: true, force: true })

@@ -1,0 +1,9 @@
+/** Every distro that images are built of. */
+import { almalinux } from './almalinux.ts'
+import { centos } from './centos.ts'
+import { debian } from './debian.ts'
+import type { Distro } from './distro.ts'
+import { oraclelinux } from './oraclelinux.ts'
+import { rocky } from './rocky.ts'
+
+export const distros: readonly Distro[] = [almalinux, centos, debian, oraclelinux, rocky]

@@ -1,0 +1,185 @@
+/**
+ * Installation media laid out as vendors lay them out, around a tiny installer that finds its answers as
+ * the vendor's would, checks that they are meant for it, and runs what they want to be run in a new root
+ * file system on the disk. Programs of a real system are stand-ins there: each prints its words on the
+ * console, and does only what the next step needs.
+ */
+import { execFileSync } from 'node:child_process'
+import { chmod, cp, mkdir, readdir, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+
+/** Modules for a disk, a CD and a file system, in the order in which they need each other. */
+const MODULES = [
+  ...['virtio_ring', 'virtio', 'virtio_pci_legacy_dev', 'virtio_pci_modern_dev', 'virtio_pci'],
+  ...[
+    'virtio_blk',
+    'scsi_common',
+    'scsi_mod',
+    'cdrom',
+    'sr_mod',
+    'libata',
+    'ata_generic',
+    'ata_piix',
+    'isofs',
+  ],
+  ...['crc16', 'mbcache', 'jbd2', 'crc32c_generic', 'ext4'],
+]
+
+/** What both kinds of installer begin with. */
+const START = `#!/bin/sh
+/bin/busybox mkdir -p /bin && for one in $(/bin/busybox --list); do [ -e /bin/$one ] || /bin/busybox ln -s busybox /bin/$one; done
+mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
+exec >/dev/ttyS0 2>&1 </dev/null
+for module in ${MODULES.join(' ')}; do
+  [ ! -f /modules/$module.ko ] || insmod /modules/$module.ko || echo "no module $module"
+done
+argument() { sed -n "s/.*\\(^\\| \\)$1=\\([^ ]*\\).*/\\2/p" /proc/cmdline; }
+give_up() { echo "installer: error: $1"; echo JOYENT_STATUS_POST=fail; sync; poweroff -f; }
+# The new system: a root with the same few programs, on the first disk.
+new_root() {
+  mke2fs -F /dev/vda >/dev/null || give_up 'no disk'
+  mkdir -p /target; mount -t ext4 /dev/vda /target || give_up 'no file system'
+  cp -a /bin /lib /lib64 /stand-ins /target/
+  for dir in dev etc etc/default etc/grub.d etc/ssh etc/dracut.conf.d etc/sysctl.d etc/tuned mnt proc sys \\
+    tmp root boot/grub2 boot/efi/EFI/@VENDOR@ var/tmp var/log var/lib usr/sbin usr/bin lib; do
+    mkdir -p /target/$dir
+  done
+  echo PasswordAuthentication yes >/target/etc/ssh/sshd_config
+  echo sixteenbit=16 >/target/etc/grub.d/10_linux
+  echo GRUB_TERMINAL_OUTPUT=console >/target/etc/default/grub
+  echo loader >/target/boot/efi/EFI/@VENDOR@/grubx64.efi
+  echo loader >/target/boot/efi/EFI/@VENDOR@/shimx64.efi
+  for one in dev proc sys; do mount -o bind /$one /target/$one; done
+}
+in_root() { chroot /target /bin/env PATH=/stand-ins:/usr/sbin:/bin "$@"; }
+`
+
+/** Anaconda: kickstart from the initrd, packages from where it says, sections as scripts. */
+const ANACONDA = `
+label=$(argument inst.stage2 | sed 's/^hd:LABEL=//; s/\\\\x20/ /g')
+found=$(dd if=/dev/sr0 bs=1 skip=32808 count=32 2>/dev/null | sed 's/ *$//')
+[ "$label" = "$found" ] || give_up "no stage2: asked for $label, the CD is $found"
+answers=$(argument inst.ks | sed 's/^file://')
+[ -s "$answers" ] || give_up "no kickstart at $answers"
+section() { sed -n "/^%$1/,/^%end/p" "$answers" | sed '1d;$d'; }
+echo 'anaconda 1.0 for a test started.'
+for wanted in '^lang ' '^rootpw ' '^poweroff$' '^part .*--onpart=vda' '^url --url=http'; do
+  grep -q "$wanted" "$answers" || give_up "the answers lack $wanted"
+done
+grep '^logvol' "$answers"
+PATH=/stand-ins:$PATH; export PATH
+section pre >/pre; sh /pre
+PATH=/bin; export PATH
+echo 'Starting package installation process'
+section packages | sed 's/^/package: /'
+new_root
+echo 'Running post-installation scripts'
+section post >/target/tmp/post; in_root /bin/sh /tmp/post
+sync; poweroff -f
+`
+
+/** Stand-ins: what they are called with is what a test looks at. */
+const STAND_INS: Record<string, string> = {
+  parted: '',
+  udevadm: '',
+  'mkfs.vfat': '',
+  // Nothing is mounted in the new system: what was put on the partition before appears in the folder.
+  mount: '[ "$2" = /mnt ] || cp -r /mnt/. "$2"/',
+  umount: '',
+  findmnt:
+    'for last; do :; done; case $last in /) echo /dev/vda4 ;; *) echo /dev/vda2 ;; esac; exit',
+  blkid: 'echo AAAA-BBBB; exit',
+  lsblk: 'echo vda; exit',
+  systemctl: '',
+  usermod: '',
+  dracut: '',
+  'grub2-mkconfig': 'case "$*" in *--help*) echo --update-bls-cmdline; exit ;; esac',
+  dnf: '',
+  setfiles: '',
+  fstrim: '',
+  tuned: '',
+}
+
+export type VendorKit = { kernel: string; modules: string; busybox: string }
+
+/** Kernel, its modules and busybox, of packages that this machine's apt brings. */
+export async function vendorKit(dir: string): Promise<VendorKit> {
+  const depends = execFileSync('apt-cache', ['depends', 'linux-image-amd64'], { encoding: 'utf8' })
+  const [image] = /linux-image-\d\S+/.exec(depends)!
+  execFileSync('apt-get', ['download', image, 'busybox-static'], { cwd: dir, stdio: 'ignore' })
+  for (const name of await readdir(dir)) {
+    if (name.endsWith('.deb')) execFileSync('dpkg-deb', ['-x', name, 'kit'], { cwd: dir })
+  }
+  const boot = join(dir, 'kit/boot')
+  const [kernel] = (await readdir(boot)).filter((name) => name.startsWith('vmlinuz'))
+  return {
+    kernel: join(boot, kernel!),
+    modules: join(dir, 'kit/lib/modules'),
+    busybox: join(dir, 'kit/bin/busybox'),
+  }
+}
+
+export type VendorMedium = {
+  label: string
+  /** Texts on the medium, by path. */
+  notes: Readonly<Record<string, string>>
+  kernel: string
+  initrd: string
+  /** Folder of the vendor's signed boot loader. */
+  vendor: string
+}
+
+/** A medium whose installer is as described. */
+export async function makeVendorMedium(
+  kit: VendorKit,
+  medium: VendorMedium,
+  iso: string,
+): Promise<void> {
+  const root = `${iso}.initramfs`
+  for (const name of ['bin', 'proc', 'sys', 'dev', 'modules', 'stand-ins', 'tmp', 'mnt'])
+    await mkdir(join(root, name), { recursive: true })
+  await cp(kit.busybox, join(root, 'bin/busybox'))
+  // Busybox' own shell prefers its programs to those in $PATH, stand-ins of the same name included; and
+  // it has no install.
+  await cp('/bin/dash', join(root, 'bin/sh'))
+  await cp('/usr/bin/install', join(root, 'bin/install'))
+  const linked = execFileSync('ldd', ['/bin/dash', '/usr/bin/install'], { encoding: 'utf8' })
+  for (const [, path] of linked.matchAll(/(?:=> |^\t)(\/\S+) \(/gm)) {
+    await mkdir(dirname(join(root, path!)), { recursive: true })
+    await cp(path!, join(root, path!), { dereference: true })
+  }
+  for (const name of MODULES) {
+    const found = execFileSync('find', [kit.modules, '-name', `${name}.ko`], { encoding: 'utf8' })
+    const [path] = found.split('\n')
+    if (path) await cp(path, join(root, 'modules', `${name}.ko`)) // others are in the kernel
+  }
+  for (const [name, body] of Object.entries(STAND_INS)) {
+    const path = join(root, 'stand-ins', name)
+    await writeFile(path, `#!/bin/sh\n${body}\necho "stand-in: ${name} $*" >/dev/ttyS0\n`)
+    await chmod(path, 0o755)
+  }
+  await writeFile(join(root, 'init'), (START + ANACONDA).replaceAll('@VENDOR@', medium.vendor))
+  await chmod(join(root, 'init'), 0o755)
+  const tree = `${iso}.tree`
+  const put = async (path: string) => {
+    const place = join(tree, path)
+    await mkdir(dirname(place), { recursive: true })
+    return place
+  }
+  execFileSync(
+    'sh',
+    ['-c', 'find . | cpio --quiet -o -H newc | gzip >"$1"', 'sh', await put(medium.initrd)],
+    {
+      cwd: root,
+    },
+  )
+  await cp(kit.kernel, await put(medium.kernel))
+  for (const [path, text] of Object.entries(medium.notes)) await writeFile(await put(path), text)
+  execFileSync(
+    'xorriso',
+    ['-as', 'mkisofs', '-quiet', '-J', '-R', '-V', medium.label, '-o', iso, tree],
+    {
+      stdio: 'ignore',
+    },
+  )
+}
