@@ -54,14 +54,15 @@ for (const line of commands) {
       await writeFile(join(dir, 'my-changes.sh'), '#!/bin/sh\n')
       // As much of an ISO image as shows that it is one.
       await writeFile(join(dir, 'installer.iso'), `${'\0'.repeat(16 * 2048 + 1)}CD001`)
-      const isBuild = /create-image-/.test(line)
+      const isBuild = /create-image-|build-images [^lv]/.test(line)
       if (!isBuild) await makeFiles(dir, line.includes('disk.raw my-image'))
       const script = line
         .replace('./bin/', `${root}bin/`)
         .replace('/data/bits)', `${dir}/bits)`)
-        .replace(/\)?$/, (end) =>
-          isBuild && !line.includes('--dry-run') ? ` --dry-run${end}` : end,
-        )
+        .replace(/\)?$/, (end) => {
+          if (!isBuild || line.includes('--dry-run')) return end
+          return /build-images(?!.* -- )/.test(line) ? ` -- --dry-run${end}` : ` --dry-run${end}`
+        })
       const { env, expected } = /test-image|hybrid-image/.test(line)
         ? await withoutQemu(dir)
         : anyHost

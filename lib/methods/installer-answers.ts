@@ -120,14 +120,12 @@ export function answerValues(distro: Distro, recipe: Recipe, medium?: MediumFact
   const { release, proxyEnv } = recipe
   const { packagesOnMedium } = installerOf(distro, release)
   const proxy = proxyEnv['http_proxy']
-  const packages = recipe.packages.filter((name) => name !== recipe.kernel)
   const onMedium = medium && packagesOnMedium?.some((path) => medium.files.has(path))
   return {
     DISTRO: distro.name,
     RELEASE: release.version,
     CODENAME: release.codename,
-    KERNEL: recipe.kernel,
-    PACKAGES: packages.join(' '),
+    PACKAGES: recipe.packages.join(' '),
     PACKAGE_LINES: recipe.packages,
     KERNEL_ARGUMENTS: smartos.kernelArguments.join(' '),
     PROXY: proxy === undefined ? '' : inGuest(proxy),
