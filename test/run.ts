@@ -9,7 +9,8 @@
  * Each file is a process of its own, so that one cannot leave state behind for the next, and its
  * output is shown when it fails. uvu's own runner is not used for two reasons: a suite without
  * `.run()` passes there in silence, here a file that ran no test fails; and the closing line is the
- * sum over all files. Fast files run two at a time, live ones one after the other.
+ * sum over all files. Fast files run side by side, two for each core as many of them wait; live ones
+ * one after the other.
  */
 import { spawn } from 'node:child_process'
 import { availableParallelism } from 'node:os'
@@ -73,12 +74,17 @@ function runFile(file: string): Promise<Result> {
   })
 }
 
-const queue = [...files]
+// Those that run whole commands take longest: begun last, one of them would keep a core idle.
+const COMMANDS = /readme|cli\/(main|launcher)|image\/(create-image|fleet)/
+const queue = [
+  ...files.filter((file) => COMMANDS.test(file)),
+  ...files.filter((file) => !COMMANDS.test(file)),
+]
 const results: Result[] = []
 async function worker() {
   for (let file = queue.shift(); file; file = queue.shift()) results.push(await runFile(file))
 }
-await Promise.all(Array.from({ length: live ? 1 : availableParallelism() }, worker))
+await Promise.all(Array.from({ length: live ? 1 : 2 * availableParallelism() }, worker))
 
 const sum = (key: 'passed' | 'failed') => results.reduce((total, result) => total + result[key], 0)
 if (files.length === 0) console.log(`No test file matches ${wanted.join(' ')}`)

@@ -4,8 +4,11 @@
  * A distro definition pins the fingerprint of the vendor's signing key (its primary key). The key
  * itself may come from anywhere, as only one with a pinned fingerprint is believed.
  */
-import * as openpgp from 'openpgp'
+import type { Key, KeyID, Signature } from 'openpgp'
 import { BuildError } from '../cli/errors.ts'
+
+/** Loaded where something is verified: every command would wait for it otherwise. */
+const load = () => import('openpgp')
 
 export type Signer = {
   /** Fingerprint of the primary key, lower-case hexadecimal. */
@@ -27,8 +30,9 @@ const isArmoured = (bytes: Buffer) =>
   bytes.subarray(0, 64).toString('latin1').includes('-----BEGIN PGP')
 
 /** The keys that are pinned. @throws {BuildError} when a file holds no key, or none has a pinned fingerprint */
-async function trustedKeys({ keys, pins }: Trust): Promise<openpgp.Key[]> {
-  const found: openpgp.Key[] = []
+async function trustedKeys({ keys, pins }: Trust): Promise<Key[]> {
+  const openpgp = await load()
+  const found: Key[] = []
   for (const [name, bytes] of keys) {
     try {
       // A vendor's file may hold one armour behind another, and words around them.
@@ -62,17 +66,13 @@ export async function checkKeys(trust: Trust): Promise<void> {
 }
 
 type Verification = {
-  keyID: openpgp.KeyID
+  keyID: KeyID
   verified: Promise<unknown>
-  signature: Promise<openpgp.Signature>
+  signature: Promise<Signature>
 }
 
 /** The first good signature by a trusted key. @throws {BuildError} with what is wrong with all of them */
-async function goodSignature(
-  what: string,
-  keys: openpgp.Key[],
-  made: Verification[],
-): Promise<Signer> {
+async function goodSignature(what: string, keys: Key[], made: Verification[]): Promise<Signer> {
   const problems: string[] = []
   for (const { keyID, verified, signature } of made) {
     const key = keys.find((one) => one.getKeys(keyID).length > 0)
@@ -104,6 +104,7 @@ export async function verifyDetached(
   signature: Buffer,
   trust: Trust,
 ): Promise<Signer> {
+  const openpgp = await load()
   const keys = await trustedKeys(trust)
   const message = await openpgp.createMessage({ binary: data })
   const parsed = await (
@@ -135,6 +136,7 @@ export async function verifyClearsigned(
   text: string,
   trust: Trust,
 ): Promise<Signer & { text: string }> {
+  const openpgp = await load()
   const keys = await trustedKeys(trust)
   const message = await openpgp
     .readCleartextMessage({ cleartextMessage: text })

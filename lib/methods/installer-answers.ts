@@ -4,7 +4,6 @@ import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { globby } from 'globby'
 import type { Distro, Installer, Release } from '../../distros/distro.ts'
 import { UsageError } from '../cli/errors.ts'
 import { $ } from '../cli/run.ts'
@@ -83,6 +82,7 @@ async function expand({ to, from }: StagedFile): Promise<InitrdFile[]> {
     return { to: name, from: { path }, mode: executable ? 0o755 : 0o644 }
   }
   if (!(await stat(from)).isDirectory()) return [await one(from, to)]
+  const { globby } = await import('globby') // not for every command
   const names = await globby('**', { cwd: from, dot: true })
   return Promise.all(names.sort().map((name) => one(join(from, name), `${to}/${name}`)))
 }

@@ -208,13 +208,13 @@ bad('says that an image without boot loaders does not get to its menu', async ()
     await zero(disk, 0, 440)
     await zero(disk, MIB, 129 * MIB)
   })
-  const options = [path, '--json', '--timeout', '60']
+  const options = [path, '--json', '--timeout', '30']
   const { status, stdout, stderr } = await run('test-image', options)
   const result = JSON.parse(stdout) as Result
   assert.is(status, 1)
   assert.equal(named(result, 'failed'), ['bios/first boot/boot-menu', 'uefi/first boot/boot-menu'])
   assert.equal(named(result, 'ok'), [])
-  assert.match(stderr, /GRUB menu on the serial console did not appear: waited 60 s/)
+  assert.match(stderr, /GRUB menu on the serial console did not appear: waited 30 s/)
   assert.match(stderr, /^Error: Image failed its test: boot-menu \(bios, first boot\)/m)
   assertNothingLeft(before)
 })
