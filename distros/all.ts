@@ -5,5 +5,6 @@ import { debian } from './debian.ts'
 import type { Distro } from './distro.ts'
 import { oraclelinux } from './oraclelinux.ts'
 import { rocky } from './rocky.ts'
+import { ubuntu } from './ubuntu.ts'
 
-export const distros: readonly Distro[] = [almalinux, centos, debian, oraclelinux, rocky]
+export const distros: readonly Distro[] = [almalinux, centos, debian, oraclelinux, rocky, ubuntu]

@@ -28,6 +28,45 @@ const identity = (version: string) => ({
   ),
 })
 
+/** What every image of Debian and its derivatives has. */
+export const debianPackages = [
+  // an init system, log-in, time and names
+  'systemd-sysv',
+  'systemd-timesyncd',
+  'libpam-systemd',
+  'dbus',
+  'udev',
+  'tzdata',
+  // network: netplan is what cloud-init writes; ifupdown would leave resolvers unset
+  'netplan.io',
+  'netbase',
+  'iproute2',
+  'iputils-ping',
+  'ca-certificates',
+  'curl',
+  'openssh-server',
+  // configuration from the metadata service, on the second serial port
+  'cloud-init',
+  'cloud-guest-utils',
+  'python3-serial',
+  // disks and boot
+  'initramfs-tools',
+  'shim-signed',
+  'e2fsprogs',
+  'dosfstools',
+  'fdisk',
+  // what an administrator reaches for first
+  'apt-utils',
+  'bash-completion',
+  'less',
+  'logrotate',
+  'nano',
+  'procps',
+  'psmisc',
+  'sudo',
+  'vim-tiny',
+]
+
 export const debian: Distro = {
   name: 'debian',
   title: 'Debian',
@@ -40,7 +79,7 @@ export const debian: Distro = {
       endOfLife: '2026-08-31',
       kernel: 'linux-image-amd64',
       packages: [], // systemd-resolved is part of systemd here
-      media: media(/^debian-11\.\d+\.\d+-amd64-netinst\.iso$/),
+      media: media(/^debian-(?<point>11\.\d+)\.\d+-amd64-netinst\.iso$/),
       identity: identity('11'),
     },
     {
@@ -49,7 +88,7 @@ export const debian: Distro = {
       endOfLife: '2028-06-30',
       kernel: 'linux-image-amd64',
       packages: ['systemd-resolved', 'zstd'], // zstd: what update-initramfs packs with
-      media: media(/^debian-12\.\d+\.\d+-amd64-netinst\.iso$/),
+      media: media(/^debian-(?<point>12\.\d+)\.\d+-amd64-netinst\.iso$/),
       identity: identity('12'),
     },
     {
@@ -58,47 +97,14 @@ export const debian: Distro = {
       endOfLife: '2030-06-30',
       kernel: 'linux-image-amd64',
       packages: ['systemd-resolved', 'zstd'], // zstd: what update-initramfs packs with
-      media: media(/^debian-13\.\d+\.\d+-amd64-netinst\.iso$/),
+      media: media(/^debian-(?<point>13\.\d+)\.\d+-amd64-netinst\.iso$/),
       identity: identity('13'),
     },
   ],
   packages: [
-    // an init system, log-in, time and names
-    'systemd-sysv',
-    'systemd-timesyncd',
-    'libpam-systemd',
-    'dbus',
-    'udev',
-    'tzdata',
-    // network: netplan is what cloud-init writes; ifupdown would leave resolvers unset
-    'netplan.io',
-    'netbase',
-    'iproute2',
-    'iputils-ping',
-    'ca-certificates',
-    'curl',
-    'openssh-server',
-    // configuration from the metadata service, on the second serial port
-    'cloud-init',
-    'cloud-guest-utils',
-    'python3-serial',
-    // disks and boot; grub-cloud keeps both boot loaders current on a disk of unknown name
-    'initramfs-tools',
+    ...debianPackages,
+    // both boot loaders, kept current on a disk of unknown name
     'grub-cloud-amd64',
-    'shim-signed',
-    'e2fsprogs',
-    'dosfstools',
-    'fdisk',
-    // what an administrator reaches for first
-    'apt-utils',
-    'bash-completion',
-    'less',
-    'logrotate',
-    'nano',
-    'procps',
-    'psmisc',
-    'sudo',
-    'vim-tiny',
   ],
   bootstrap: {
     securityMirror: SECURITY_MIRROR,
@@ -116,6 +122,7 @@ export const debian: Distro = {
       apt: 'debian-archive-keyring',
     },
     efiVendor: 'debian',
+    point: { file: '/etc/debian_version', pattern: /^(\d+\.\d+)$/m },
     bootLoader: 'debian/boot-loader.sh',
   },
   installer: {
@@ -144,6 +151,11 @@ export const debian: Distro = {
       },
       { to: 'hybrid-images/early', from: ['debian/installer/early'], mode: 0o755 },
       {
+        to: 'usr/lib/post-base-installer.d/05hybrid-images',
+        from: ['debian/installer/mounts'],
+        mode: 0o755,
+      },
+      {
         // Behind what saves the installer's logs into the new system, before it is unmounted.
         to: 'usr/lib/finish-install.d/94zz-hybrid-images',
         from: ['debian/installer/finish'],
@@ -154,7 +166,7 @@ export const debian: Distro = {
     carrier: 'initrd',
     guest: 'files',
     securityPath: '/debian-security',
-    bootLoader: 'debian/installed.sh',
+    installed: ['debian/installed.sh'],
     phases: [
       { title: 'Network', begins: /Menu item '(ethdetect|netcfg)' selected/ },
       {
@@ -171,6 +183,7 @@ export const debian: Distro = {
     complaint:
       /\b(error|fatal)\b|ERROR 404|WARNING \*\*|Unable to|Failed to|^E: |exited with status [1-9]/i,
     markers: ['PRE', 'POST'],
+    memory: '2G',
     limits: { silentSeconds: 900, seconds: 5400 },
   },
   setup: ['debian/setup.sh'],

@@ -16,7 +16,7 @@ export type ReleaseMedia = {
   linked?: true
   sums: string
   signature: 'inside' | 'none' | { beside: string }
-  /** Names of the media. */
+  /** Names of the media. The group `point`, or `minor` behind the version, is the point release. */
   file: RegExp
   /** Who signs: fingerprints of primary keys, and where a key may be had from. */
   key: { fingerprints: readonly string[]; file: string; url: string } | undefined
@@ -47,8 +47,8 @@ export type Installer = {
   packagesOnMedium?: readonly string[]
   /** Where on its host the installer expects a security mirror, if it can be told of one. */
   securityPath?: string
-  /** Prepares the boot loader inside a system that has its disk. */
-  bootLoader: string
+  /** Scripts inside a system that has its disk: what the installer left is taken away, both boot loaders. */
+  installed: readonly string[]
   /** In order; `begins` is a line on the serial console. */
   phases: readonly { title: string; begins: RegExp }[]
   /** What it shows when it waits for an answer. */
@@ -57,6 +57,8 @@ export type Installer = {
   complaint: RegExp
   /** Names of its status lines, without JOYENT_STATUS_. */
   markers: readonly string[]
+  /** Of the machine that it runs in, unless the operator says otherwise. */
+  memory: `${number}G`
   /** Without a line on the console, and for one phase: emulated machines are slow. */
   limits: { silentSeconds: number; seconds: number }
 }
@@ -85,6 +87,10 @@ export type Release = {
   identity?: { label?: RegExp; info?: RegExp; tree?: RegExp }
   /** More values for its templates. */
   values?: Readonly<Record<string, string>>
+  /** Where its system differs from the distro's. */
+  system?: Partial<Pick<Distro, 'packages' | 'setup' | 'cleanUp' | 'environment'>>
+  /** The one firmware that it boots from; undefined: BIOS and UEFI. */
+  firmware?: 'bios'
   /** What its installer and its system need to run on; undefined: any 64-bit processor. */
   cpu?: 'x86-64-v2' | 'x86-64-v3'
   /** Where its installer differs from the distro's. */
@@ -98,10 +104,16 @@ export type Bootstrap = {
   /** Tried in turn; the last ones hold releases that left the main mirrors. */
   mirrors: readonly Mirror[]
   components: readonly string[]
-  /** Keys that sign the packages: a file, and the package that brings it. */
-  keyring: { file: string; apt: string }
+  /**
+   * Keys that sign the packages: a file, and the package that brings it; or, where few hosts have such a
+   * package, the key's fingerprint and where it may be had from.
+   */
+  keyring:
+    { file: string; apt: string } | { file: string; fingerprints: readonly string[]; url: string }
   /** Where the vendor's signed boot loader looks for its configuration: /EFI/<this>. */
   efiVendor: string
+  /** File of the new system in which the pattern's first group is the point release. */
+  point: { file: string; pattern: RegExp }
   /** Prepares the boot loader inside a system that has no disk yet. */
   bootLoader: string
 }
@@ -126,6 +138,12 @@ export type Distro = {
   /** For those scripts. */
   environment: Readonly<Record<string, string>>
 }
+
+/** The distro as one of its releases has it. */
+export const systemOf = (distro: Distro, release: Release): Distro => ({
+  ...distro,
+  ...release.system,
+})
 
 /** The release named on the command line, or undefined. */
 export function findRelease(distro: Distro, version: string): Release | undefined {

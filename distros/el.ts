@@ -41,7 +41,7 @@ export const elInstaller: Installer = {
   carrier: 'initrd',
   guest: 'archive', // the initrd is gone when the new system is set up
   packagesOnMedium: ['/BaseOS/repodata/repomd.xml', '/repodata/repomd.xml'],
-  bootLoader: 'el/installed.sh',
+  installed: ['el/installed.sh'],
   phases: [
     { title: 'Kernel', begins: /Linux version / },
     { title: 'Installer', begins: /Starting installer|anaconda.*(started|starting)/i },
@@ -57,6 +57,7 @@ export const elInstaller: Installer = {
   complaint:
     /\b(error|fatal)\b|Traceback|The following problem occurred|exited with status [1-9]|Can't find/i,
   markers: ['PRE', 'POST'],
+  memory: '3G', // where the installer itself comes from the network
   limits: { silentSeconds: 1800, seconds: 7200 },
 }
 
@@ -97,3 +98,36 @@ export const elKey = (
   file: `/etc/pki/rpm-gpg/${url.split('/').at(-1)}`,
   url,
 })
+
+/** Enterprise Linux 6, whose guest tools and what grows the root partition are from EPEL. */
+export const el6Packages = [
+  ...['grub', 'cloud-init', 'cloud-utils-growpart', 'dracut-modules-growroot', 'python34'],
+  ...['acpid', 'ntp', 'openssh-server', 'lvm2', 'nfs-utils', 'pyserial', 'rsync', 'tar', 'tcpdump'],
+  'vim-minimal',
+]
+
+/** Its installer takes words without a prefix, and fetches the rest of itself from the mirror. */
+export const el6Installer: Partial<Installer> = {
+  kernelArguments: [
+    ...['ks=file:/ks.cfg', 'ksdevice=eth0', 'cmdline', 'console=tty0', 'console=ttyS0,115200n8'],
+  ],
+  answers: [
+    {
+      to: 'ks.cfg',
+      from: [
+        'el6/kickstart.cfg',
+        { plain: 'el6/plain.cfg', lvm: 'el6/lvm.cfg' },
+        'el6/sections.cfg',
+      ],
+      mode: 0o644,
+    },
+  ],
+  packagesOnMedium: ['/repodata/repomd.xml'],
+  installed: ['el6/installed.sh'],
+  phases: [
+    { title: 'Kernel', begins: /Linux version / },
+    { title: 'Installer', begins: /anaconda installer init|Running anaconda/ },
+    { title: 'Partitions and packages', begins: /JOYENT_STATUS_PRE=/ },
+    { title: 'Set-up', begins: /Running post-installation scripts/ },
+  ],
+}

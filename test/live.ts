@@ -88,7 +88,11 @@ export const run = (...args: Parameters<typeof start>) => start(...args).outcome
 export function leftovers(): string[] {
   const temporary = [process.env['TMPDIR'] || '/var/tmp', '/tmp'].flatMap((dir) =>
     readdirSync(dir)
-      .filter((name) => /^(debian-|mmdebstrap|machine-|test-image-)/.test(name))
+      .filter((name) =>
+        /^((debian|ubuntu|rocky|almalinux|oraclelinux|centos)-|mmdebstrap|machine-|test-image-)/.test(
+          name,
+        ),
+      )
       .map((name) => join(dir, name)),
   )
   const mounts = readFileSync('/proc/self/mounts', 'utf8')

@@ -28,8 +28,16 @@ grub-mkimage --format=i386-pc --output=/boot/grub/i386-pc/core.img \
   --prefix=/boot/grub --config=/boot/grub/load.cfg \
   biosdisk part_gpt ext2 search_fs_uuid
 
-# What grub-install writes to the EFI system partition.
-{ cat /boot/grub/load.cfg; echo 'configfile $prefix/grub.cfg'; } >/boot/grub/esp.cfg
+# What goes to the EFI system partition, under one name each whatever the release calls it; the
+# configuration is what grub-install would write there.
+esp=$(dirname "$0")/esp
+mkdir -p "$esp"
+cp /usr/lib/shim/shimx64.efi.signed "$esp/shimx64.efi"
+cp /usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed "$esp/grubx64.efi"
+for file in /usr/lib/shim/mmx64.efi /usr/lib/shim/mmx64.efi.signed; do
+  if [ -f $file ]; then cp $file "$esp/mmx64.efi"; fi
+done
+{ cat /boot/grub/load.cfg; echo 'configfile $prefix/grub.cfg'; } >"$esp/grub.cfg"
 
 grub-editenv /boot/grub/grubenv create
 
@@ -49,11 +57,11 @@ END
 for kernel in $(cd /boot && ls vmlinuz-* | sort -Vr); do
   version=${kernel#vmlinuz-}
   cat >>/boot/grub/grub.cfg <<END
-menuentry '$TITLE, Linux $version' --class debian --class gnu-linux {
+menuentry '$TITLE, Linux $version' --class gnu-linux {
   linux /boot/$kernel root=UUID=$ROOT_UUID ro $KERNEL_ARGUMENTS
   initrd /boot/initrd.img-$version
 }
-menuentry '$TITLE, Linux $version (recovery mode)' --class debian --class gnu-linux {
+menuentry '$TITLE, Linux $version (recovery mode)' --class gnu-linux {
   linux /boot/$kernel root=UUID=$ROOT_UUID ro single $KERNEL_ARGUMENTS
   initrd /boot/initrd.img-$version
 }

@@ -2,12 +2,12 @@
 # Takes away what belongs to the build and must differ between instances. Runs inside the new
 # system as the last script of every method, as root.
 #
-# Environment: CODENAME, COMPONENTS, SECURITY_MIRROR.
+# Environment: CODENAME, COMPONENTS, SECURITY_MIRROR, MIRROR (undefined: the one that cloud-init knows).
 set -eu
 
-# --- Package sources: the vendor's, whichever mirror this build was pointed at. cloud-init knows
-# the vendor's mirror for this distribution; on an instance it is told to leave these alone.
-mirror=$(awk '$1 == "primary:" { print $2; exit }' /etc/cloud/cloud.cfg)
+# --- Package sources: the vendor's, whichever mirror this build was pointed at. cloud-init, which knows
+# the vendor's mirror for this distribution, is told to leave these alone on an instance.
+mirror=${MIRROR:-$(awk '$1 == "primary:" { print $2; exit }' /etc/cloud/cloud.cfg)}
 [ -n "$mirror" ] || {
   echo 'clean-up.sh: no primary mirror in /etc/cloud/cloud.cfg' >&2
   exit 1

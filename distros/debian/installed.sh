@@ -18,8 +18,10 @@ rm -rf /etc/network/interfaces /etc/network/interfaces.d /etc/netplan/*.yaml
 esp=$(findmnt -n -o SOURCE /boot/efi)
 disk=/dev/$(lsblk -n -d -o PKNAME "$esp")
 grub-install --target=i386-pc "$disk"
-grub-install --target=x86_64-efi --efi-directory=/boot/efi --no-nvram --uefi-secure-boot \
-  --force-extra-removable
+# Where there is no such option, it is the default.
+extra=
+if grub-install --help | grep -q force-extra-removable; then extra=--force-extra-removable; fi
+grub-install --target=x86_64-efi --efi-directory=/boot/efi --no-nvram --uefi-secure-boot $extra
 update-grub
 
 # --- An installer that was booted by BIOS makes an ordinary partition of it.

@@ -5,7 +5,13 @@ import { constants } from 'node:fs'
 import { access, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { homedir } from 'node:os'
-import { type Distro, findRelease, type Mirror, type Release } from '../../distros/distro.ts'
+import {
+  type Distro,
+  findRelease,
+  type Mirror,
+  type Release,
+  systemOf,
+} from '../../distros/distro.ts'
 import { UsageError } from '../cli/errors.ts'
 import { parseList, parseSize, parseUrl, type Options, type OptionTable } from '../cli/options.ts'
 import { SMALLEST_DISK } from '../disk/layout.ts'
@@ -46,6 +52,13 @@ export type LayoutName = (typeof LAYOUTS)[number]
 /** What only the vendor's installer knows what to do with. */
 const INSTALLER_ONLY = ['iso', 'checksum', 'key', 'answers'] as const
 
+export const proxyOption = {
+  arg: 'URL',
+  parse: parseUrl,
+  env: ['http_proxy', 'HTTP_PROXY', 'https_proxy', 'HTTPS_PROXY'],
+  help: 'proxy for the build; leaves no trace in the image',
+} as const
+
 /** Options of the create-image commands. */
 export const imageOptions = {
   method: {
@@ -70,17 +83,21 @@ export const imageOptions = {
     parse: (text: string) => (text === 'none' ? 'none' : parseUrl(text)),
     help: "security mirror that goes with --mirror, or none (default: the vendor's)",
   },
-  proxy: {
-    arg: 'URL',
-    parse: parseUrl,
-    env: ['http_proxy', 'HTTP_PROXY', 'https_proxy', 'HTTPS_PROXY'],
-    help: 'proxy for the build; leaves no trace in the image',
+  keyring: {
+    arg: 'FILE',
+    help: "keys that sign the packages of --mirror, where they are not the vendor's",
   },
+  proxy: proxyOption,
   iso: { arg: 'PATH|URL', help: "installation medium instead of the vendor's newest" },
   checksum: { arg: 'HEX|FILE', help: "the medium's SHA-256 or SHA-512, or a file that lists it" },
   key: { arg: 'FILE', help: "the vendor's signing key; its fingerprint has to be the known one" },
   answers: { arg: 'FILE', help: "more answers for the installer, behind this project's own" },
   ...machineOptions,
+  memory: {
+    arg: 'SIZE',
+    parse: parseSize,
+    help: 'memory of the machine (default: what the installer needs)',
+  },
   'upload-to': { arg: 'DIR', help: 'where the stage upload puts finished builds' },
   cache: {
     arg: 'DIR',
@@ -110,6 +127,8 @@ export type Recipe = {
   packages: string[]
   customize: string | undefined
   mirrors: Mirror[]
+  /** Keys that sign their packages; undefined: the vendor's. */
+  keyring: string | undefined
   proxyEnv: Record<string, string>
   cache: string
   offline: boolean
@@ -135,7 +154,10 @@ export type InstallerRecipe = {
 }
 
 /** Both spellings are read by programs in the wild; NO_PROXY goes along. */
-function proxyVariables(proxy: string | undefined, env: NodeJS.ProcessEnv): Record<string, string> {
+export function proxyVariables(
+  proxy: string | undefined,
+  env: NodeJS.ProcessEnv,
+): Record<string, string> {
   if (proxy === undefined) return {}
   const none = env['no_proxy'] || env['NO_PROXY']
   const https = env['https_proxy'] || env['HTTPS_PROXY'] || proxy
@@ -153,6 +175,9 @@ function mirrorsOf(distro: Distro, options: ImageOptions): Mirror[] {
   if (mirror === undefined) {
     if (security !== undefined) throw new UsageError('Option --security-mirror needs --mirror')
     return [...(distro.bootstrap?.mirrors ?? [])]
+  }
+  if (security !== undefined && security !== 'none' && !distro.bootstrap) {
+    throw new UsageError(`Option --security-mirror: ${distro.title} has updates on its one mirror`)
   }
   const strip = (url: string) => url.replace(/\/+$/, '')
   const beside = security ?? distro.bootstrap?.securityMirror ?? 'none'
@@ -175,9 +200,19 @@ async function findOwn(what: string, path: string): Promise<string> {
   return script
 }
 
+/** @throws {UsageError} where it would be of no use */
+async function ownKeyring(method: MethodName, options: ImageOptions): Promise<string | undefined> {
+  const { keyring, mirror } = options
+  if (keyring === undefined) return undefined
+  if (method !== 'bootstrap') throw new UsageError('Option --keyring needs --method bootstrap')
+  if (mirror === undefined) throw new UsageError('Option --keyring needs --mirror')
+  return findOwn('keyring', keyring)
+}
+
 /** @throws {UsageError} for options that say nothing to the method */
 async function installerRecipe(
   method: MethodName,
+  distro: Distro,
   options: ImageOptions,
 ): Promise<InstallerRecipe | undefined> {
   const { layout, iso, checksum, key, answers } = options
@@ -197,7 +232,7 @@ async function installerRecipe(
     answers: answers === undefined ? undefined : await findOwn('answers', answers),
     accel: options.accel,
     qemu: options['qemu-binary'],
-    memoryMiB: options.memory / MIB,
+    memoryMiB: (options.memory ?? parseSize(distro.installer.memory)) / MIB,
     cpus: options.cpus,
     vnc: options.vnc,
     limitSeconds: options.timeout,
@@ -241,17 +276,25 @@ export async function resolveRecipe(
     layout: options.layout,
     diskBytes: options.size,
     kernel,
-    packages: [...new Set([kernel, ...distro.packages, ...release.packages, ...options.include])],
+    packages: [
+      ...new Set([
+        kernel,
+        ...systemOf(distro, release).packages,
+        ...release.packages,
+        ...options.include,
+      ]),
+    ],
     customize:
       options.customize === undefined
         ? undefined
         : await findOwn('customize script', options.customize),
     mirrors: mirrorsOf(distro, options),
+    keyring: await ownKeyring(method, options),
     proxyEnv: proxyVariables(options.proxy, env),
     cache: resolve(options.cache ?? join(cacheHome, 'hybrid-images')),
     offline: options.offline,
     output: resolve(options.output),
     stamp,
-    installer: await installerRecipe(method, options),
+    installer: await installerRecipe(method, distro, options),
   }
 }

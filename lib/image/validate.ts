@@ -3,6 +3,7 @@ import type { Distro } from '../../distros/distro.ts'
 import { BuildError } from '../cli/errors.ts'
 import { type Command, type OptionTable, parseArguments } from '../cli/options.ts'
 import { $ } from '../cli/run.ts'
+import { autoinstallProblems } from '../methods/autoinstall.ts'
 import { answerFiles, kernelArguments } from '../methods/installer-answers.ts'
 import { readKickstart } from '../methods/kickstart.ts'
 import { imageOptions, LAYOUTS, resolveRecipe } from './recipe.ts'
@@ -44,6 +45,7 @@ export async function validateRelease(
             say(`line ${line}: ${what}`),
           )
         }
+        if (to === 'user-data') autoinstallProblems(from.text).forEach(say)
         if (mode === 0o755) {
           const { exitCode, stderr } = await $({ nothrow: true, input: from.text })`sh -n`
           if (exitCode !== 0) say(stderr.trim())

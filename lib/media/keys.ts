@@ -40,7 +40,8 @@ export async function findKeys(
   }
   const installed = await readFile(source.file).catch(() => undefined)
   if (installed) return { pins, keys: new Map([[source.file, installed]]) }
-  const path = join(cache, 'keys', new URL(source.url).pathname.split('/').at(-1)!)
+  const name = pins[0]!.replaceAll(' ', '').toLowerCase()
+  const path = join(cache, 'keys', `${name}.asc`)
   const kept = await readFile(path).catch(() => undefined)
   if (kept) return { pins, keys: new Map([[path, kept]]) }
   if (options.offline) {

@@ -65,6 +65,15 @@ export async function checkKeys(trust: Trust): Promise<void> {
   await trustedKeys(trust)
 }
 
+/**
+ * The keys that are pinned, as a binary keyring for other programs.
+ *
+ * @throws {BuildError} when none has a pinned fingerprint
+ */
+export async function pinnedKeyring(trust: Trust): Promise<Buffer> {
+  return Buffer.concat((await trustedKeys(trust)).map((key) => Buffer.from(key.write())))
+}
+
 type Verification = {
   keyID: KeyID
   verified: Promise<unknown>

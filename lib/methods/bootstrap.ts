@@ -5,8 +5,9 @@
  * the guest's set-up scripts run inside it, and the result becomes the root file system. Downloads
  * are kept in a cache, so that the next build needs the network for the package lists only.
  */
-import { chmod, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { existsSync } from 'node:fs'
+import { chmod, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import type { Distro, Mirror } from '../../distros/distro.ts'
 import { log } from '../cli/log.ts'
 import { type Report, step } from '../cli/progress.ts'
@@ -23,9 +24,12 @@ import {
 } from '../disk/assemble.ts'
 import { makeParents } from '../disk/directories.ts'
 import { type Layout, plainLayout } from '../disk/layout.ts'
-import { TOOLS } from '../host/tools.ts'
+import { INSTALLER_TOOLS, type Tool, TOOLS } from '../host/tools.ts'
 import { checkUserNamespaces } from '../host/user-namespaces.ts'
-import { guestOf } from './guest.ts'
+import type { Recipe } from '../image/recipe.ts'
+import { findKeys } from '../media/keys.ts'
+import { pinnedKeyring } from '../media/signature.ts'
+import { guestOf, STAGING } from './guest.ts'
 import type { Build, Method } from './method.ts'
 import { type Bootstrap, fetchWords, mmdebstrapWords, type Mode } from './mmdebstrap.ts'
 import { followMmdebstrap, mmdebstrapError, releaseIsGone } from './mmdebstrap-output.ts'
@@ -35,14 +39,13 @@ const builder = (): Mode => (process.getuid?.() === 0 ? 'root' : 'unshare')
 
 /** The method, in the stages that every method has. */
 export const bootstrap: Method = {
-  tools(distro) {
+  tools(distro, recipe) {
     const { newuidmap, ...tools } = TOOLS
-    const keyring = {
-      name: packagesOf(distro).keyring.file,
-      apt: packagesOf(distro).keyring.apt,
-      why: `holds the keys that sign ${distro.title}'s packages`,
-    }
-    return [...Object.values(tools), ...(builder() === 'unshare' ? [newuidmap] : []), keyring]
+    return [
+      ...Object.values(tools),
+      ...(builder() === 'unshare' ? [newuidmap] : []),
+      ...keyringTools(distro, recipe),
+    ]
   },
   async checkHost() {
     if (builder() === 'unshare' && !session.dryRun) await checkUserNamespaces()
@@ -51,19 +54,20 @@ export const bootstrap: Method = {
   async fetch(build, report) {
     const layout = plainLayout(build.recipe.diskBytes, build.seed)
     if (builder() === 'unshare') await prepareNamespace(build.scope, build.work)
-    await fetchPackages(fillOptions(build, layout), report)
+    await fetchPackages(fillOptions(build, layout, await findKeyring(build)), report)
     return packageCache(build)
   },
   async answers() {
     return undefined // there is no installer that could ask
   },
   async fill(build, _host, disk, { fetched }) {
-    const { recipe, scope, work } = build
+    const { distro, recipe, scope, work } = build
     const layout = plainLayout(recipe.diskBytes, build.seed)
     const times = { epoch: build.epochSeconds }
     if (builder() === 'unshare') await prepareNamespace(scope, work)
-    const options = fillOptions(build, layout)
-    const spec = { ...options.spec, offline: recipe.offline || !fetched }
+    const offline = recipe.offline || !fetched
+    const options = fillOptions(build, layout, await findKeyring(build, offline))
+    const spec = { ...options.spec, offline }
     const tree = await step('Install packages', (report) =>
       installPackages({ ...options, spec }, report),
     )
@@ -72,8 +76,15 @@ export const bootstrap: Method = {
       await fillRoot(tree, disk, layout, times)
       await installBootLoaders(disk, layout, tree.bootFiles, times)
     })
-    return {}
+    return { upstream: await pointOf(distro, work) }
   },
+}
+
+/** The point release that the new system says it is. */
+async function pointOf(distro: Distro, work: string): Promise<string | undefined> {
+  if (session.dryRun) return undefined
+  const text = await readFile(join(work, 'point'), 'utf8')
+  return packagesOf(distro).point.pattern.exec(text)?.[1]
 }
 
 function packagesOf({ title, bootstrap }: Distro) {
@@ -81,13 +92,43 @@ function packagesOf({ title, bootstrap }: Distro) {
   throw new Error(`${title} has no method bootstrap`)
 }
 
+/** What this machine needs so that packages can be checked. */
+function keyringTools(distro: Distro, recipe: Recipe): Tool[] {
+  const { keyring } = packagesOf(distro)
+  if (recipe.keyring !== undefined) return []
+  if (!('apt' in keyring)) return existsSync(keyring.file) ? [] : [INSTALLER_TOOLS.curl]
+  const why = `holds the keys that sign ${distro.title}'s packages`
+  return [{ name: keyring.file, apt: keyring.apt, why }]
+}
+
+/** The keys that packages are checked with: the operator's, this machine's, or the vendor's, fetched once. */
+async function findKeyring({ distro, recipe }: Build, offline = recipe.offline): Promise<string> {
+  const { keyring } = packagesOf(distro)
+  if (recipe.keyring !== undefined) return recipe.keyring
+  if ('apt' in keyring || existsSync(keyring.file)) return keyring.file
+  const cache = join(recipe.cache, 'media')
+  const place = join(cache, 'keys', basename(keyring.file))
+  const [fingerprint] = keyring.fingerprints
+  await act(`write ${distro.title}'s key ${fingerprint} to ${place}`, async () => {
+    const trust = await findKeys(keyring, undefined, cache, { env: recipe.proxyEnv, offline })
+    const partial = `${place}.${process.pid}.partial`
+    try {
+      await writeFile(partial, await pinnedKeyring(trust))
+      await rename(partial, place)
+    } finally {
+      await rm(partial, { force: true })
+    }
+  })
+  return place
+}
+
 const packageCache = ({ distro, recipe }: Build) =>
   join(recipe.cache, 'packages', `${distro.name}-${recipe.release.codename}`)
 
-function fillOptions(build: Build, layout: Layout): FillOptions {
+function fillOptions(build: Build, layout: Layout, keyring: string): FillOptions {
   const { distro, recipe } = build
   const cache = packageCache(build)
-  const { components, keyring, efiVendor, bootLoader } = packagesOf(distro)
+  const { components, efiVendor, bootLoader, point } = packagesOf(distro)
   // FAT's short volume id, as blkid and fstab write it
   const esp = layout.esp.volumeId.toUpperCase().replace(/^(.{4})/, '$1-')
   return {
@@ -96,14 +137,15 @@ function fillOptions(build: Build, layout: Layout): FillOptions {
       mode: builder(),
       codename: recipe.release.codename,
       components,
-      keyring: keyring.file,
+      keyring,
       include: recipe.packages,
       cache: { archives: join(cache, 'archives'), lists: join(cache, 'lists') },
       offline: recipe.offline,
-      guest: guestOf(distro, recipe, bootLoader, { root: layout.root.fsUuid, esp }),
+      guest: guestOf(distro, recipe, [bootLoader], { root: layout.root.fsUuid, esp }),
     },
     mirrors: recipe.mirrors,
     efiVendor,
+    point: point.file,
     proxyEnv: recipe.proxyEnv,
   }
 }
@@ -117,20 +159,23 @@ export type FillOptions = {
   /** Tried in turn until one has the release. */
   mirrors: readonly Mirror[]
   efiVendor: string
+  /** File of the new system that says which point release it is. */
+  point: string
   /** Proxy for http and https, for the package manager and the operator's script. */
   proxyEnv: Readonly<Record<string, string>>
 }
 
 /** Files that the boot partitions need, as `guest path → name in the work directory`. */
-function bootFiles(work: string, efiVendor: string) {
+function bootFiles(work: string, { efiVendor, point }: FillOptions) {
   const host = (name: string) => join(work, name)
   const download = [
+    { from: point, to: host('point') },
     { from: '/boot/grub/i386-pc/boot.img', to: host('boot.img') },
     { from: '/boot/grub/i386-pc/core.img', to: host('core.img') },
-    { from: '/usr/lib/shim/shimx64.efi.signed', to: host('shimx64.efi') },
-    { from: '/usr/lib/shim/mmx64.efi.signed', to: host('mmx64.efi') },
-    { from: '/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed', to: host('grubx64.efi') },
-    { from: '/boot/grub/esp.cfg', to: host('esp.cfg') },
+    ...['shimx64.efi', 'mmx64.efi', 'grubx64.efi', 'grub.cfg'].map((name) => ({
+      from: join(STAGING, 'esp', name),
+      to: host(name),
+    })),
   ]
   const files: BootFiles = {
     bootImg: host('boot.img'),
@@ -140,7 +185,7 @@ function bootFiles(work: string, efiVendor: string) {
       'EFI/BOOT/BOOTX64.EFI': host('shimx64.efi'),
       'EFI/BOOT/grubx64.efi': host('grubx64.efi'),
       'EFI/BOOT/mmx64.efi': host('mmx64.efi'),
-      [`EFI/${efiVendor}/grub.cfg`]: host('esp.cfg'),
+      [`EFI/${efiVendor}/grub.cfg`]: host('grub.cfg'),
     },
   }
   return { download, files }
@@ -153,7 +198,7 @@ function bootFiles(work: string, efiVendor: string) {
  */
 export async function installPackages(options: FillOptions, report: Report): Promise<RootTree> {
   const { work, spec } = options
-  const { download, files } = bootFiles(work, options.efiVendor)
+  const { download, files } = bootFiles(work, options)
   const kind = spec.mode === 'root' ? 'directory' : 'tar'
   const target = join(work, kind === 'directory' ? 'root' : 'root.tar')
   await runMmdebstrap(options, target, report, (mirror) =>

@@ -4,7 +4,7 @@
  */
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Distro } from '../../distros/distro.ts'
+import { type Distro, systemOf } from '../../distros/distro.ts'
 import { shellCommand, shellWord } from '../cli/shell-words.ts'
 import type { Recipe } from '../image/recipe.ts'
 import { smartos } from '../targets/smartos.ts'
@@ -35,23 +35,24 @@ export type Guest = {
 /**
  * The guest of a recipe.
  *
- * @param bootLoader script that prepares it, which depends on the method
+ * @param finish scripts behind the operator's, which depend on the method: the boot loader's
  * @param ids of the file systems, as blkid writes them; undefined where the scripts' environment has
  *   ROOT_UUID and ESP_UUID already
  */
 export function guestOf(
   distro: Distro,
   recipe: Recipe,
-  bootLoader: string,
+  finish: readonly string[],
   ids?: { root: string; esp: string },
 ): Guest {
+  const { setup, cleanUp, environment } = systemOf(distro, recipe.release)
   const env = {
     TITLE: recipe.title,
     IMAGE_NAME: recipe.name,
     IMAGE_VERSION: recipe.version,
     HOMEPAGE: recipe.homepage,
     CODENAME: recipe.release.codename,
-    ...distro.environment,
+    ...environment,
     ...(ids && { ROOT_UUID: ids.root, ESP_UUID: ids.esp }),
     KERNEL_ARGUMENTS: smartos.kernelArguments.join(' '),
     GUEST_TOOLS: join(STAGING, basename(smartos.guestTools.directory)),
@@ -62,10 +63,10 @@ export function guestOf(
   return {
     files: smartos.files.map(({ from, to }) => ({ from: project(from), to })),
     directories: [project(smartos.guestTools.directory)],
-    setup: [...distro.setup.map(ours), script(smartos.guestTools.install)],
+    setup: [...setup.map(ours), script(smartos.guestTools.install)],
     customize:
       customize === undefined ? undefined : { path: customize, name: basename(customize), env },
-    finish: [ours(bootLoader), ours(distro.cleanUp)],
+    finish: [...finish.map(ours), ours(cleanUp)],
   }
 }
 
@@ -107,9 +108,12 @@ export function stagedGuest(
     '# Made by hybrid-images: the set-up of this system, which runs once, inside it.',
     'set -eu',
     `cd ${STAGING}`,
-    'uuid() { blkid -s UUID -o value "$(findmnt -n -o SOURCE "$1")"; }',
+    'uuid() {',
+    '  blkid -s UUID -o value "$(findmnt -n -o SOURCE "$1")" && return',
+    '  echo "error: $1 is on $(findmnt -n -o SOURCE "$1"), which blkid does not know" >&2; exit 1',
+    '}',
     'ROOT_UUID=$(uuid /)',
-    'ESP_UUID=$(uuid /boot/efi)',
+    'ESP_UUID=$(if findmnt -n /boot/efi >/dev/null; then uuid /boot/efi; fi)',
     'export ROOT_UUID ESP_UUID',
     'failed() { status=$?; echo "$1 exited with status $status"; exit 1; }',
     ...files.map(

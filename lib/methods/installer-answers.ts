@@ -40,8 +40,8 @@ export async function answerFiles(
   recipe: Recipe,
   medium?: MediumFacts,
 ): Promise<InitrdFile[]> {
-  const { answers, ownAnswers, bootLoader, guest: form } = installerOf(distro, recipe.release)
-  const guest = stagedGuest(guestOf(distro, recipe, bootLoader), guestProxy(recipe))
+  const { answers, ownAnswers, installed, guest: form } = installerOf(distro, recipe.release)
+  const guest = stagedGuest(guestOf(distro, recipe, installed), guestProxy(recipe))
   const staged: InitrdFile[] = [
     { to: 'set-up', from: { text: guest.script }, mode: 0o755 },
     ...(await Promise.all(guest.files.map(expand))).flat(),
@@ -125,7 +125,9 @@ export function answerValues(distro: Distro, recipe: Recipe, medium?: MediumFact
     DISTRO: distro.name,
     RELEASE: release.version,
     CODENAME: release.codename,
+    KERNEL: recipe.kernel,
     PACKAGES: recipe.packages.join(' '),
+    PACKAGE_LIST: recipe.packages.join(', '),
     PACKAGE_LINES: recipe.packages,
     KERNEL_ARGUMENTS: smartos.kernelArguments.join(' '),
     PROXY: proxy === undefined ? '' : inGuest(proxy),
@@ -143,12 +145,18 @@ function mirrorValues(distro: Distro, { mirrors, release }: Recipe): AnswerValue
   const main = mirror?.main === undefined ? undefined : new URL(inGuest(mirror.main))
   const security = mirror?.security === undefined ? undefined : new URL(inGuest(mirror.security))
   const { securityPath } = installerOf(distro, release)
-  if (security && (security.protocol !== 'http:' || security.pathname !== securityPath)) {
+  if (
+    securityPath &&
+    security &&
+    (security.protocol !== 'http:' || security.pathname !== securityPath)
+  ) {
     throw new UsageError(`Cannot hand --security-mirror ${mirror!.security} to the installer`, {
       hint: `It takes http://HOST${securityPath} only; or give --security-mirror none`,
     })
   }
   return {
+    MIRROR: main?.href ?? '',
+    SECURITY_MIRROR: security?.href ?? '',
     MIRROR_PROTOCOL: main?.protocol.replace(':', '') ?? '',
     MIRROR_HOST: main?.host ?? '',
     MIRROR_PATH: main?.pathname ?? '',

@@ -25,6 +25,8 @@ export type Build = {
 }
 
 export type Filled = {
+  /** The point release that is on the disk, where it says so. */
+  upstream?: string | undefined
   /** What the machine printed while it installed, where there was one. */
   serialLog?: string
 }

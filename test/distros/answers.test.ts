@@ -8,11 +8,15 @@ import { spawnSync } from 'node:child_process'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { Ajv } from 'ajv'
+import addFormats from 'ajv-formats'
+import { parse } from 'yaml'
 import { distros } from '../../distros/all.ts'
 import type { Distro } from '../../distros/distro.ts'
 import { type Command, type OptionTable, parseArguments } from '../../lib/cli/options.ts'
 import { imageOptions, resolveRecipe } from '../../lib/image/recipe.ts'
 import { answerFiles, kernelArguments } from '../../lib/methods/installer-answers.ts'
+import { autoinstallProblems } from '../../lib/methods/autoinstall.ts'
 import { readKickstart } from '../../lib/methods/kickstart.ts'
 
 const golden = fileURLToPath(new URL('../fixtures/answers/', import.meta.url))
@@ -47,6 +51,12 @@ async function told(distro: Distro, argv: string[], medium = netinst): Promise<s
 /** Without the set-up's archive, which has tests of its own. */
 const readable = (text: string) => text.replaceAll(/^[A-Za-z0-9+/=]{200,}$/gm, 'ARCHIVE')
 
+type Autoinstall = { packages: string[]; proxy: string; storage: { config: { type: string }[] } }
+const schemaFile = new URL('../../../shared/reference/autoinstall-schema.json', import.meta.url)
+const schemaText = await readFile(schemaFile, 'utf8').catch(() => undefined)
+const ajv = addFormats.default(new Ajv({ strict: false }))
+const schema = schemaText === undefined ? undefined : ajv.compile(JSON.parse(schemaText) as object)
+
 const answers = suite('answers')
 for (const distro of distros) {
   for (const { version } of distro.releases) {
@@ -63,6 +73,21 @@ for (const distro of distros) {
         }
         assert.is(text, await readFile(path, 'utf8'))
       })
+      if (distro.installer.ownAnswers === 'user-data') {
+        answers(`${name}: Ubuntu's installer can read them`, async () => {
+          const text = await told(distro, [version, '--layout', layout, '--proxy', 'http://a:3128'])
+          assert.equal(autoinstallProblems(text), [])
+          const { autoinstall } = parse(text) as { autoinstall: Autoinstall }
+          const types = autoinstall.storage.config.map(({ type }) => type)
+          assert.is(types.includes('lvm_partition'), layout === 'lvm')
+          for (const one of ['linux-image-virtual', 'grub-pc', 'shim-signed', 'cloud-init']) {
+            assert.ok(autoinstall.packages.includes(one), one)
+          }
+          assert.is(autoinstall.proxy, 'http://a:3128')
+          // The installer's own schema, where this machine has a copy of it.
+          if (schema) assert.ok(schema(autoinstall), JSON.stringify(schema.errors))
+        })
+      }
       if (distro.installer.ownAnswers !== 'ks.cfg') continue
       answers(`${name}: an installer of Enterprise Linux can read them`, async () => {
         for (const [medium, source] of [
@@ -76,7 +101,8 @@ for (const distro of distros) {
           const names = commands.map(({ words }) => words[0])
           assert.ok(names.includes(source))
           assert.is(names.includes('logvol'), layout === 'lvm')
-          for (const one of ['grub2-pc', 'shim-x64', 'cloud-init', 'kernel']) {
+          const loaders = name.startsWith('centos-6-') ? ['grub'] : ['grub2-pc', 'shim-x64']
+          for (const one of [...loaders, 'cloud-init', 'kernel']) {
             assert.ok(packages.includes(one), one)
           }
           assert.equal(
@@ -137,7 +163,7 @@ for (const distro of distros) {
     assert.match(distro.name, /^[a-z]+$/)
     assert.ok(distro.homepage.startsWith('https://'))
     const { setup, cleanUp, installer } = distro
-    for (const script of [...setup, cleanUp, installer.bootLoader]) {
+    for (const script of [...setup, cleanUp, ...installer.installed]) {
       const path = join(golden, '../../../distros', script)
       assert.is(spawnSync('sh', ['-n', path]).status, 0, script)
       assert.match(await readFile(path, 'utf8'), /^#!\/bin\/sh\n# \S[^]*^set -eu$/m)

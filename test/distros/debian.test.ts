@@ -14,7 +14,7 @@ definition('names scripts that are there, and that a POSIX shell can read', asyn
   for (const script of [
     ...debian.setup,
     debian.bootstrap!.bootLoader,
-    debian.installer.bootLoader,
+    ...debian.installer.installed,
     debian.cleanUp,
   ]) {
     const path = join(root, 'distros', script)

@@ -18,7 +18,7 @@ const finding = suite('findKeys()')
 finding("prefers the operator's file, then the keyring, then what was fetched before", () =>
   inTemporaryDir(async (dir) => {
     const own = join(dir, 'own.asc')
-    const fetched = join(dir, 'cache/keys/vendor-key.txt')
+    const fetched = join(dir, 'cache/keys/abcd.asc')
     await mkdir(join(dir, 'cache/keys'), { recursive: true })
     const found = async (given?: string) => {
       const { keys, pins } = await findKeys(source(dir), given, join(dir, 'cache'), offline)

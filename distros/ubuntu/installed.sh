@@ -1,0 +1,13 @@
+#!/bin/sh
+# After Ubuntu's installer: takes away what it has cloud-init do on the first boot, in place of the
+# metadata service.
+#
+# Environment: none. Runs inside the new system, before debian/installed.sh does the boot loaders.
+set -eu
+rm -f /etc/cloud/cloud.cfg.d/99-installer.cfg /etc/cloud/cloud.cfg.d/90-installer-network.cfg \
+  /etc/cloud/cloud.cfg.d/20-disable-cc-dpkg-grub.cfg /etc/cloud/cloud.cfg.d/curtin-*.cfg \
+  /etc/cloud/cloud.cfg.d/50-curtin-networking.cfg /etc/cloud/cloud.cfg.d/subiquity-*.cfg \
+  /etc/cloud/ds-identify.cfg /etc/cloud/clean.d/99-installer /etc/cloud/cloud-init.disabled \
+  /etc/default/grub.d/50-curtin-settings.cfg
+# The medium's argument for its own cloud-init is none of the image's.
+sed -i 's/ *\<\(autoinstall\|ds=nocloud[^ "]*\)\>//g' /etc/default/grub
