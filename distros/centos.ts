@@ -3,9 +3,15 @@
  * nobody signs. Keys: https://www.centos.org/keys/
  */
 import type { Distro, Release } from './distro.ts'
-import { elDistro, elKey, elRelease, elRepositories } from './el.ts'
+import { el6Installer, el6Packages, elDistro, elKey, elRelease, elRepositories } from './el.ts'
 
 const vault = 'https://vault.centos.org'
+
+/** A release whose packages are in the vault only. */
+const outOf = (point: string) => ({
+  setup: [...elDistro.setup, 'centos/vault.sh'],
+  environment: { EFI_VENDOR: 'centos', VAULT: point },
+})
 
 const stream = (version: string, endOfLife: string): Release => ({
   ...elRelease(version),
@@ -21,7 +27,7 @@ const stream = (version: string, endOfLife: string): Release => ({
     roots: [`https://mirror.stream.centos.org/${version}-stream/BaseOS/x86_64/iso/`],
     sums: 'SHA256SUM',
     signature: 'none',
-    file: new RegExp(`^CentOS-Stream-${version}-\\d{8}\\.\\d+-x86_64-boot\\.iso$`),
+    file: new RegExp(`^CentOS-Stream-${version}-(?<point>\\d{8}\\.\\d+)-x86_64-boot\\.iso$`),
     key: undefined,
   },
 })
@@ -34,12 +40,50 @@ export const centos: Distro = {
   environment: { EFI_VENDOR: 'centos' },
   releases: [
     {
+      version: '6',
+      codename: 'Final',
+      endOfLife: '2020-11-30',
+      kernel: 'kernel',
+      packages: [],
+      firmware: 'bios',
+      values: { EPEL: 'http://archives.fedoraproject.org/pub/archive/epel/6/x86_64/' },
+      system: {
+        packages: el6Packages,
+        setup: ['el6/setup.sh', 'centos/vault.sh'],
+        environment: { VAULT: '6.10' },
+      },
+      installer: el6Installer,
+      identity: { tree: /^CentOS 6(\.\d+)* x86_64$/, label: /^CentOS(_6\.10_Final)?$/ },
+      repositories: {
+        mirror: 'http://vault.centos.org',
+        base: '6.10/os/x86_64/',
+        others: [
+          { name: 'extras', path: '6.10/extras/x86_64/' }, // has cloud-init
+          { name: 'updates', path: '6.10/updates/x86_64/' },
+        ],
+      },
+      media: {
+        roots: [
+          `${vault}/6.10/isos/x86_64/`,
+          'https://archive.kernel.org/centos-vault/6.10/isos/x86_64/',
+        ],
+        sums: 'sha256sum.txt.asc',
+        signature: 'inside',
+        file: /^CentOS-(?<point>6\.10)-x86_64-netinstall\.iso$/,
+        key: elKey(
+          'https://www.centos.org/keys/RPM-GPG-KEY-CentOS-6',
+          'C1DAC52D1664E8A4386DBA430946FCA2C105B9DE',
+        ),
+      },
+    },
+    {
       version: '7',
       codename: 'Core',
       endOfLife: '2024-06-30',
       kernel: 'kernel',
       packages: ['pyserial', 'python3'],
       values: { EULA: 'yes' },
+      system: outOf('7.9.2009'),
       identity: { tree: /^CentOS 7(\.\d+)* x86_64$/, label: /^CentOS 7 x86_64$/ },
       repositories: {
         mirror: 'http://vault.centos.org',
@@ -62,6 +106,7 @@ export const centos: Distro = {
     },
     {
       ...elRelease('8'),
+      system: outOf('8.5.2111'),
       endOfLife: '2021-12-31',
       identity: { tree: /^CentOS Linux 8(\.\d+)* x86_64$/, label: /^CentOS-8-5-2111-x86_64-dvd$/ },
       repositories: elRepositories(vault, '8.5.2111'),
@@ -69,7 +114,7 @@ export const centos: Distro = {
         roots: [`${vault}/8.5.2111/isos/x86_64/`],
         sums: 'CHECKSUM',
         signature: { beside: 'CHECKSUM.asc' },
-        file: /^CentOS-8\.5\.2111-x86_64-boot\.iso$/,
+        file: /^CentOS-(?<point>8\.5\.2111)-x86_64-boot\.iso$/,
         key: elKey(
           'https://www.centos.org/keys/RPM-GPG-KEY-CentOS-Official',
           '99DB70FAE1D7CE227FB6488205B555B38483C65D',

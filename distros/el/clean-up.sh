@@ -6,7 +6,7 @@
 set -eu
 
 # --- Identity: made anew on the first boot. An empty machine-id is filled in by systemd.
-: >/etc/machine-id
+if [ -e /etc/machine-id ]; then : >/etc/machine-id; fi
 rm -f /var/lib/dbus/machine-id /etc/ssh/ssh_host_* /etc/hostname /var/lib/systemd/random-seed \
   /var/lib/systemd/credential.secret
 cat >/etc/hosts <<'HOSTS'

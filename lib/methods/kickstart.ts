@@ -1,7 +1,7 @@
 /**
  * A strict reader of kickstart files: what an installer would stop at in the middle of a build shows here,
  * in seconds. It knows the commands and options that this project's own answers use, for Enterprise Linux
- * 7 to 10, and calls everything else a problem.
+ * 6 to 10, and calls everything else a problem.
  * Source: pykickstart's handlers and its syntax reference, https://pykickstart.readthedocs.io/
  */
 
@@ -24,7 +24,22 @@ type Rule = {
   words?: [least: number, most: number]
 }
 
-const COMMANDS: Record<string, Rule> = {
+/** What a file knows that begins with `#version=RHEL6`, in place of the others. */
+const COMMANDS_OF_6: Record<string, Rule | undefined> = {
+  authconfig: { flags: ['enableshadow'], values: ['passalgo'] },
+  bootloader: { values: ['location', 'driveorder', 'append'] },
+  clearpart: { flags: ['all', 'initlabel'], values: ['drives'] },
+  eula: undefined,
+  network: { values: ['bootproto', 'device', 'onboot'] },
+  part: {
+    words: [1, 1],
+    values: ['fstype', 'ondisk', 'size'],
+    flags: ['grow', 'asprimary'],
+  },
+  zerombr: {},
+}
+
+const COMMANDS: Record<string, Rule | undefined> = {
   bootloader: { values: ['location', 'boot-drive', 'timeout', 'append'] },
   cdrom: {},
   cmdline: {},
@@ -64,6 +79,7 @@ export function kickstartWords(line: string): string[] {
 export function readKickstart(text: string): Kickstart {
   const result: Kickstart = { commands: [], packages: [], scripts: [], problems: [] }
   const problem = (line: number, what: string) => result.problems.push({ line, what })
+  const known = text.startsWith('#version=RHEL6\n') ? { ...COMMANDS, ...COMMANDS_OF_6 } : COMMANDS
   let section: { name: string; line: number; lines: string[] } | undefined
   for (const [i, line] of text.split('\n').entries()) {
     const number = i + 1
@@ -89,7 +105,7 @@ export function readKickstart(text: string): Kickstart {
     } else if (line.trim() !== '' && !line.startsWith('#')) {
       const words = kickstartWords(line)
       result.commands.push({ line: number, words })
-      checkCommand(words).forEach((what) => problem(number, what))
+      checkCommand(words, known).forEach((what) => problem(number, what))
     }
   }
   if (section) problem(section.line, `%${section.name} has no %end`)
@@ -97,13 +113,16 @@ export function readKickstart(text: string): Kickstart {
   for (const name of NEEDED) if (!given.has(name)) problem(0, `${name} is missing`)
   if (!given.has('cdrom') && !given.has('url')) problem(0, 'no source of packages: cdrom or url')
   for (const name of result.packages) {
-    if (!/^[-@]?[A-Za-z0-9^][A-Za-z0-9*+._-]*$/.test(name)) problem(0, `no package: ${name}`)
+    if (!/^[-@]?[A-Za-z0-9^*][A-Za-z0-9*+._-]*$/.test(name)) problem(0, `no package: ${name}`)
   }
   return result
 }
 
-function checkCommand([name, ...rest]: string[]): string[] {
-  const rule = COMMANDS[name!]
+function checkCommand(
+  [name, ...rest]: string[],
+  known: Record<string, Rule | undefined>,
+): string[] {
+  const rule = known[name!]
   if (!rule) return [`unknown command ${name}`]
   const options = rest.filter((word) => word.startsWith('--'))
   const plain = rest.length - options.length
