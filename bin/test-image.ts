@@ -27,8 +27,7 @@ const command = {
     firmware: {
       arg: 'NAME',
       choices: ['both', 'bios', 'uefi'],
-      default: 'both',
-      help: 'boot from',
+      help: "boot from (default: both, or the one that the manifest's tag names)",
     },
     hardware: {
       arg: 'NAME',
@@ -71,7 +70,8 @@ await main(command, async ({ options, words, scope }) => {
     words[0]!,
     {
       ...options,
-      firmware: options.firmware === 'both' ? ['bios', 'uefi'] : [options.firmware],
+      firmware:
+        options.firmware === 'both' ? ['bios', 'uefi'] : options.firmware && [options.firmware],
       memoryMiB: options.memory / 1024 ** 2,
       limit: options.timeout,
     },

@@ -22,11 +22,15 @@ export type Accelerator = {
 /** A plain named model: under emulation "max" makes kernels panic at random. */
 const tcg: Accelerator = { name: 'tcg', cpu: 'Nehalem' }
 
+/** What some systems need, by the levels of the x86-64 psABI. */
+export const CPU_LEVELS = ['x86-64-v2', 'x86-64-v3'] as const
+export type CpuLevel = (typeof CPU_LEVELS)[number]
+
 /**
  * The accelerator for a guest that asks for more of its processor (levels of the x86-64 psABI).
  * Under KVM the host's own has it or has not.
  */
-export function withCpu(accelerator: Accelerator, level?: 'x86-64-v2' | 'x86-64-v3'): Accelerator {
+export function withCpu(accelerator: Accelerator, level?: CpuLevel): Accelerator {
   // The first model is of level 2 already.
   if (accelerator.name === 'kvm' || level !== 'x86-64-v3') return accelerator
   return { ...accelerator, cpu: 'Haswell-noTSX' }

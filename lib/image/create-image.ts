@@ -153,6 +153,9 @@ async function checkBeforehand(distro: Distro, recipe: Recipe): Promise<void> {
   if (recipe.release.endOfLife < today) {
     log.warn(`${recipe.title} is out of support since ${recipe.release.endOfLife}`)
   }
+  if (recipe.release.firmware) {
+    log.warn(`${recipe.title} boots from ${recipe.release.firmware.toUpperCase()} only`)
+  }
   await checkWritable(recipe.output)
   checkDraft(manifestData(recipe, distro))
 }
@@ -170,7 +173,7 @@ async function createImage(
     stamp: recipe.stamp.text,
   })
   const disk = join(work, 'disk.raw')
-  const { serialLog } = await filled(method, build, host, disk, options)
+  const { serialLog, upstream } = await filled(method, build, host, disk, options)
 
   const base = `${recipe.name}-${recipe.version}`
   const stream = join(output.partial, `${base}.zfs.gz`)
@@ -194,7 +197,7 @@ async function createImage(
     await act(`write ${manifestPath}`, () => {
       const { sha1, sha256, bytes } = image
       const file = { sha1, bytes, datasetGuid: guid }
-      const data = { ...manifestData(recipe, distro), sha256, file }
+      const data = { ...manifestData(recipe, distro), upstream, sha256, file }
       return writeManifest(imageManifest(data), manifestPath)
     })
   })
@@ -286,5 +289,7 @@ function manifestData(recipe: Recipe, distro: Distro) {
     volumeBytes: recipe.diskBytes,
     publishedAt: recipe.stamp.at,
     defaultUser: distro.defaultUser,
+    firmware: recipe.release.firmware,
+    cpu: recipe.release.cpu,
   }
 }

@@ -44,6 +44,12 @@ export type ManifestData = {
   volumeBytes: number
   publishedAt: Date
   defaultUser: string
+  /** The point release that it was made of. */
+  upstream?: string | undefined
+  /** The one firmware that it boots from. */
+  firmware?: string | undefined
+  /** What it needs of a processor, by the levels of the x86-64 psABI. */
+  cpu?: string | undefined
   /** SHA-256 of the image file, in hexadecimal: the UUID comes from it. */
   sha256: string
   file: { sha1: string; bytes: number; datasetGuid: bigint }
@@ -101,7 +107,13 @@ export function imageManifest(data: ManifestData): ImageManifest {
     disk_driver: 'virtio',
     cpu_type: 'host',
     image_size: data.volumeBytes / MIB,
-    tags: { role: 'os', default_user: data.defaultUser },
+    tags: {
+      role: 'os',
+      default_user: data.defaultUser,
+      ...(data.upstream !== undefined && { upstream: data.upstream }),
+      ...(data.firmware !== undefined && { firmware: data.firmware }),
+      ...(data.cpu !== undefined && { cpu: data.cpu }),
+    },
   }
 }
 

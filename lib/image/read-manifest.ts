@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import imgmanifest from 'imgmanifest'
 import { BuildError, explain } from '../cli/errors.ts'
+import { CPU_LEVELS, type CpuLevel } from '../host/accelerator.ts'
 
 /** What we need of a manifest that any tool may have made. */
 export type ReadManifest = {
@@ -13,6 +14,9 @@ export type ReadManifest = {
   imageSize: number | undefined
   /** Login user, by the tag that Triton's own tools read; root where it is absent. */
   defaultUser: string
+  /** By our own tags: the one firmware that it boots from, and what it needs of a processor. */
+  firmware: 'bios' | 'uefi' | undefined
+  cpu: CpuLevel | undefined
   file: { sha1: string; size: number; compression: string; datasetGuid: string | undefined }
 }
 
@@ -58,6 +62,8 @@ export async function readManifest(path: string): Promise<ReadManifest> {
   const guid = file['dataset_guid']
   const tags = (manifest['tags'] ?? {}) as Record<string, unknown>
   const user = tags['default_user']
+  const oneOf = <T extends string>(tag: string, values: readonly T[]) =>
+    values.find((value) => value === tags[tag])
   return {
     uuid: String(manifest['uuid']),
     name: String(manifest['name']),
@@ -65,6 +71,8 @@ export async function readManifest(path: string): Promise<ReadManifest> {
     type: String(manifest['type']),
     imageSize: typeof imageSize === 'number' ? imageSize : undefined,
     defaultUser: typeof user === 'string' ? user : 'root',
+    firmware: oneOf('firmware', ['bios', 'uefi']),
+    cpu: oneOf('cpu', CPU_LEVELS),
     file: {
       sha1,
       size,

@@ -7,7 +7,12 @@ import { log } from '../cli/log.ts'
 import { step, timings } from '../cli/progress.ts'
 import type { Scope } from '../cli/scope.ts'
 import { stopSignal } from '../cli/session.ts'
-import { type Accelerator, type AcceleratorChoice, chooseAccelerator } from '../host/accelerator.ts'
+import {
+  type Accelerator,
+  type AcceleratorChoice,
+  chooseAccelerator,
+  withCpu,
+} from '../host/accelerator.ts'
 import { firmwareTool, needFirmware } from '../host/firmware.ts'
 import { ensureTools, MACHINE_TOOLS } from '../host/tools.ts'
 import { hardware, type HardwareName } from '../machine/hardware.ts'
@@ -17,7 +22,8 @@ import { type Inspection, inspectMatched, MANIFEST, matchManifest } from './insp
 import { checkWritable } from './output-dir.ts'
 
 export type TestOptions = {
-  firmware: readonly FirmwareName[]
+  /** Undefined: those that the image is for. */
+  firmware: readonly FirmwareName[] | undefined
   hardware: HardwareName
   accel: AcceleratorChoice
   /** Undefined: two, where the host has them to give. */
@@ -70,13 +76,15 @@ export async function testImage(
   await checkWritable(dirname(base))
   // A wrong argument is no reason to install anything.
   const matched = await step('Check the image', () => matchManifest(manifest))
+  const only = matched.manifest!.firmware
+  const firmwares = options.firmware ?? (only ? [only] : (['bios', 'uefi'] as const))
   const accelerator = await step('Check the host', async () => {
     const { family } = hardware[options.hardware]
-    const uefi = options.firmware.includes('uefi')
+    const uefi = firmwares.includes('uefi')
     const tools = [...Object.values(MACHINE_TOOLS), ...(uefi ? [firmwareTool(family)] : [])]
     await ensureTools(tools, { install: options.install })
     if (uefi) needFirmware(family)
-    return chooseAccelerator(options.accel)
+    return withCpu(await chooseAccelerator(options.accel), matched.manifest!.cpu)
   })
   const work = await scope.tempDir('test-image')
   const disk = join(work, 'disk.raw')
@@ -87,7 +95,7 @@ export async function testImage(
     throw new BuildError(`Image does not match its manifest: ${image.problems.join('; ')}`)
   }
   const { name, version, defaultUser } = image.manifest!
-  const runs = options.firmware.map((firmware, i) => async (onPhase: (phase: string) => void) => {
+  const runs = firmwares.map((firmware, i) => async (onPhase: (phase: string) => void) => {
     const own = join(work, firmware)
     const files = { serialLog: join(own, 'serial.log'), screenshot: join(own, 'screen.png') }
     await mkdir(own)
@@ -98,8 +106,8 @@ export async function testImage(
         hardware: options.hardware,
         accelerator,
         memoryMiB: options.memoryMiB,
-        cpus: options.cpus ?? cpusFor(accelerator, options.firmware.length),
-        boots: furtherBoots(i, options.firmware.length, accelerator),
+        cpus: options.cpus ?? cpusFor(accelerator, firmwares.length),
+        boots: furtherBoots(i, firmwares.length, accelerator),
         work: own,
         ...files,
         limit: options.limit,
@@ -110,7 +118,7 @@ export async function testImage(
     )
     return { ...result, ...files }
   })
-  const done = await step(`Boot and check (${options.firmware.join(', ')})`, (report) =>
+  const done = await step(`Boot and check (${firmwares.join(', ')})`, (report) =>
     inParallel(runs, availableParallelism(), (phases) => report(undefined, phases)),
   )
   return {

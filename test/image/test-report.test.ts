@@ -56,6 +56,8 @@ async function reports(
           type: 'zvol',
           imageSize: 10240,
           defaultUser: 'root',
+          firmware: undefined,
+          cpu: undefined,
           file: { sha1: 'a'.repeat(40), size: 1, compression: 'gzip', datasetGuid: undefined },
         },
         file: {
