@@ -16,7 +16,7 @@ const release = (version: string, endOfLife: string, ...fingerprints: string[]):
     roots: [`${site}/almalinux/${version}/isos/x86_64/`],
     sums: 'CHECKSUM',
     signature: 'inside',
-    file: new RegExp(`^AlmaLinux-${version}\\.\\d+-x86_64-boot\\.iso$`),
+    file: new RegExp(`^AlmaLinux-(?<point>${version}\\.\\d+)-x86_64-boot\\.iso$`),
     key: elKey(`${site}/almalinux/RPM-GPG-KEY-AlmaLinux-${version}`, ...fingerprints),
   },
 })

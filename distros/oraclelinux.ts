@@ -24,7 +24,7 @@ const release = (version: string, endOfLife: string, key: string): Release => ({
     linked: true,
     sums: `https://linux.oracle.com/security/gpg/checksum/OracleLinux-R${version}-U$1-Server-x86_64.checksum`,
     signature: 'inside',
-    file: new RegExp(`^OracleLinux-R${version}-U(\\d+)-x86_64-boot\\.iso$`),
+    file: new RegExp(`^OracleLinux-R${version}-U(?<minor>\\d+)-x86_64-boot\\.iso$`),
     key: elKey(`${site}/RPM-GPG-KEY-oracle-ol${version}`, key),
   },
 })

@@ -26,7 +26,7 @@ export const rocky: Distro = {
         roots: folders('8'),
         sums: 'CHECKSUM',
         signature: { beside: 'CHECKSUM.sig' },
-        file: /^Rocky-8\.\d+-x86_64-boot\.iso$/,
+        file: /^Rocky-(?<point>8\.\d+)-x86_64-boot\.iso$/,
         key: elKey(
           `${site}/pub/rocky/RPM-GPG-KEY-Rocky-8`,
           '7051C470A929F454CEBE37B715AF5DAC6D745A60',
@@ -43,7 +43,7 @@ export const rocky: Distro = {
         roots: folders('9'),
         sums: 'CHECKSUM',
         signature: 'none',
-        file: /^Rocky-9\.\d+-x86_64-boot\.iso$/,
+        file: /^Rocky-(?<point>9\.\d+)-x86_64-boot\.iso$/,
         key: undefined,
       },
     },
@@ -57,7 +57,7 @@ export const rocky: Distro = {
         roots: folders('10'),
         sums: 'CHECKSUM',
         signature: { beside: 'CHECKSUM.asc' },
-        file: /^Rocky-10\.\d+-x86_64-boot\.iso$/,
+        file: /^Rocky-(?<point>10\.\d+)-x86_64-boot\.iso$/,
         key: elKey(
           `${site}/pub/rocky/RPM-GPG-KEY-Rocky-10`,
           'FC226859C0860BF0DDB95B085B106C736FEDFC85',

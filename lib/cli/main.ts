@@ -19,7 +19,10 @@ export type Body<T extends OptionTable> = (context: {
   /** What followed `--`. */
   rest: string[]
   scope: Scope
-}) => Promise<void>
+}) => Promise<ExitStatus>
+
+/** Undefined: all went well. Otherwise a command's own way to say what it found, which is no failure. */
+export type ExitStatus = number | void
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
@@ -34,6 +37,7 @@ export async function main<T extends OptionTable>(command: Command<T>, body: Bod
   process.stdout.on('error', () => process.exit(1))
   process.stderr.on('error', () => {})
   let failure: unknown
+  let status = 1
   try {
     const { options, words, rest } = parseArguments(command, process.argv.slice(2))
     const wanted = options as Record<string, unknown>
@@ -46,7 +50,7 @@ export async function main<T extends OptionTable>(command: Command<T>, body: Bod
       wanted['verbose'] === true || /^(1|true|yes)$/.test(process.env['TRACE'] ?? '')
     session.dryRun = wanted['dry-run'] === true
     session.keep = wanted['keep'] === true
-    await interruptible(body({ options, words, rest, scope }))
+    status = (await interruptible(body({ options, words, rest, scope }))) ?? 0
   } catch (error) {
     failure = stopSignal().aborted ? stopSignal().reason : error
   }
@@ -57,20 +61,20 @@ export async function main<T extends OptionTable>(command: Command<T>, body: Bod
     report(failure)
     process.exit(exitStatus(failure)) // a body that did not let go may hold timers and sockets
   }
-  process.exitCode = 0
+  process.exitCode = status
 }
 
 /** How long a body may take to let go after an interruption, in milliseconds. */
 const LET_GO_MS = 5000
 
 /** The body's outcome, or the interruption: once nothing runs any more and the body has let go. */
-async function interruptible(work: Promise<void>): Promise<void> {
+async function interruptible(work: Promise<ExitStatus>): Promise<ExitStatus> {
   const stop = stopSignal()
   const stopped = new Promise<never>((_, reject) => {
     stop.addEventListener('abort', () => reject(stop.reason))
   })
   try {
-    await Promise.race([work, stopped])
+    return await Promise.race([work, stopped])
   } finally {
     // The undos must not race with a body that still writes.
     if (stop.aborted) {

@@ -11,7 +11,7 @@
  * failure is a BuildError with the whole command and its last words. With --verbose each command
  * is printed ready to paste; with --dry-run it is printed and not run, and `act` prints likewise.
  */
-import { $ as zx, type ProcessOutput, type ProcessPromise } from 'zx'
+import { $ as zx, type ProcessOutput, type ProcessPromise } from 'zx/core' // half as long to load as all of it
 import { setTimeout as delay } from 'node:timers/promises'
 import { BuildError, errorCode, explain } from './errors.ts'
 import { log, verboseOutput } from './log.ts'

@@ -38,6 +38,8 @@ export type MediaSource = {
   file: RegExp
   /** What to believe signatures by; undefined where there is none. */
   trust: Trust | undefined
+  /** Nothing is fetched by the list: one that nobody signed will do. */
+  listed?: true
   /** The operator's own digest, in hexadecimal: the only trust in a list that nobody signed. */
   pinned?: string | undefined
 }
@@ -92,6 +94,21 @@ export async function fetchMedia(
   await writeFile(partial, `${JSON.stringify(note, undefined, 2)}\n`)
   await rename(partial, notePath)
   return { ...note, path }
+}
+
+/**
+ * Name of a source's newest medium, as its verified list has it; where the vendor signs nothing, as the
+ * list has it.
+ *
+ * @param work directory for what lies between
+ * @throws {BuildError} as fetchMedia
+ */
+export async function newestMedia(
+  source: MediaSource,
+  work: string,
+  options: FetchOptions = {},
+): Promise<string> {
+  return (await findMedia({ ...source, listed: true }, work, options)).name
 }
 
 /** Where the cache keeps media of this digest. */
@@ -159,7 +176,7 @@ async function findIn(
   const pattern = linked ? exactly(linked.name) : file
   const name = newestMatch(digests.keys(), pattern, address)
   const digest = digests.get(name)!
-  if (source.signature === 'none' && pinned === undefined) {
+  if (source.signature === 'none' && pinned === undefined && !source.listed) {
     throw new BuildError(`Cannot trust ${address}: the vendor does not sign it`, {
       hint: `It gives ${digest.algorithm} ${digest.hex} for ${name}: when you have compared that with another source, say --checksum ${digest.hex}`,
     })

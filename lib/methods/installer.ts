@@ -17,6 +17,7 @@ import { chooseAccelerator, withCpu } from '../host/accelerator.ts'
 import { findQemu } from '../host/qemu.ts'
 import { INSTALLER_TOOLS, MACHINE_TOOLS, TOOLS } from '../host/tools.ts'
 import type { InstallerRecipe, Recipe } from '../image/recipe.ts'
+import { pointRelease } from '../image/updates.ts'
 import { install } from '../machine/install.ts'
 import type { Kernel } from '../machine/qemu.ts'
 import type { FetchOptions } from '../media/fetch.ts'
@@ -108,7 +109,7 @@ export const installer: Method = {
         report,
       ),
     )
-    return { serialLog }
+    return { serialLog, upstream: pointRelease(recipe.release, media.name) }
   },
 }
 
