@@ -6,7 +6,7 @@
  */
 import { execFileSync } from 'node:child_process'
 import { chmod, cp, mkdir, readdir, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 
 /** Modules for a disk, a CD and a file system, in the order in which they need each other. */
 const MODULES = [
@@ -37,27 +37,32 @@ argument() { sed -n "s/.*\\(^\\| \\)$1=\\([^ ]*\\).*/\\2/p" /proc/cmdline; }
 give_up() { echo "installer: error: $1"; echo JOYENT_STATUS_POST=fail; sync; poweroff -f; }
 # The new system: a root with the same few programs, on the first disk.
 new_root() {
-  mke2fs -F /dev/vda >/dev/null || give_up 'no disk'
-  mkdir -p /target; mount -t ext4 /dev/vda /target || give_up 'no file system'
+  mke2fs -F $1 >/dev/null || give_up 'no disk'
+  mkdir -p /target; mount -t ext4 $1 /target || give_up 'no file system'
   cp -a /bin /lib /lib64 /stand-ins /target/
-  for dir in dev etc etc/default etc/grub.d etc/ssh etc/dracut.conf.d etc/sysctl.d etc/tuned mnt proc sys \\
-    tmp root boot/grub2 boot/efi/EFI/@VENDOR@ var/tmp var/log var/lib usr/sbin usr/bin lib; do
+  for dir in dev etc etc/default etc/grub.d etc/ssh etc/dracut.conf.d etc/sysctl.d etc/tuned etc/cloud \\
+    etc/yum.repos.d etc/sysconfig/network-scripts etc/udev/rules.d etc/rc.d/init.d boot/grub \\
+    mnt proc sys tmp root etc/apt/sources.list.d var/lib/dpkg/info boot/grub2 boot/efi/EFI/@VENDOR@ var/tmp var/log var/lib usr/sbin usr/bin lib; do
     mkdir -p /target/$dir
   done
   echo PasswordAuthentication yes >/target/etc/ssh/sshd_config
   echo sixteenbit=16 >/target/etc/grub.d/10_linux
   echo GRUB_TERMINAL_OUTPUT=console >/target/etc/default/grub
+  printf 'mirrorlist=http://gone/\\n#baseurl=http://mirror.centos.org/centos/$releasever/os/$basearch/\\n' \\
+    >/target/etc/yum.repos.d/CentOS-Base.repo
+  printf 'timeout=0\\nsplashimage=x\\nhiddenmenu\\n' >/target/boot/grub/grub.conf
   echo loader >/target/boot/efi/EFI/@VENDOR@/grubx64.efi
   echo loader >/target/boot/efi/EFI/@VENDOR@/shimx64.efi
   for one in dev proc sys; do mount -o bind /$one /target/$one; done
 }
+label_of() { dd if=$1 bs=1 skip=32808 count=32 2>/dev/null | sed 's/ *$//'; }
 in_root() { chroot /target /bin/env PATH=/stand-ins:/usr/sbin:/bin "$@"; }
 `
 
 /** Anaconda: kickstart from the initrd, packages from where it says, sections as scripts. */
 const ANACONDA = `
 label=$(argument inst.stage2 | sed 's/^hd:LABEL=//; s/\\\\x20/ /g')
-found=$(dd if=/dev/sr0 bs=1 skip=32808 count=32 2>/dev/null | sed 's/ *$//')
+found=$(label_of /dev/sr0)
 [ "$label" = "$found" ] || give_up "no stage2: asked for $label, the CD is $found"
 answers=$(argument inst.ks | sed 's/^file://')
 [ -s "$answers" ] || give_up "no kickstart at $answers"
@@ -72,11 +77,78 @@ section pre >/pre; sh /pre
 PATH=/bin; export PATH
 echo 'Starting package installation process'
 section packages | sed 's/^/package: /'
-new_root
+new_root /dev/vda
 echo 'Running post-installation scripts'
 section post >/target/tmp/post; in_root /bin/sh /tmp/post
+sed 's/^/repository: /' /target/etc/yum.repos.d/CentOS-Base.repo
 sync; poweroff -f
 `
+
+/** The same of Enterprise Linux 6: words without a prefix, partitions of its own making, no systemd. */
+const ANACONDA_6 = `
+answers=$(argument ks | sed 's/^file://')
+[ -s "$answers" ] || give_up "no kickstart at $answers"
+section() { sed -n "/^%$1/,/^%end/p" "$answers" | sed '1d;$d'; }
+echo 'Running anaconda 13 for a test'
+for wanted in '^lang ' '^rootpw ' '^poweroff$' '^zerombr$' '^part .*--ondisk=vda' '^url --url=http'; do
+  grep -q "$wanted" "$answers" || give_up "the answers lack $wanted"
+done
+grep '^logvol' "$answers"
+section pre >/pre; sh /pre
+section packages | sed 's/^/package: /'
+new_root /dev/vda
+rm /target/stand-ins/systemctl
+section post >/target/tmp/post; in_root /bin/sh /tmp/post
+sed 's/^/repository: /' /target/etc/yum.repos.d/CentOS-Base.repo
+sed 's/^/menu: /' /target/boot/grub/grub.conf
+sync; poweroff -f
+`
+
+/** Subiquity: autoinstall from the CD that cloud-init would look for, storage, commands. */
+const SUBIQUITY = `
+grep -qw autoinstall /proc/cmdline || give_up 'no word autoinstall: it would ask'
+for cd in /dev/sr1 /dev/sr0; do
+  case $(label_of $cd) in CIDATA | cidata) found=$cd ;; esac
+done
+[ -n "$found" ] || give_up 'no CD of answers'
+mkdir -p /dev/disk/by-label /cidata /run; ln -s $found /dev/disk/by-label/CIDATA
+mount -t iso9660 -o ro $found /cidata || give_up 'the CD is none'
+answers=/cidata/user-data
+[ "$(head -n 1 $answers)" = '#cloud-config' ] || give_up 'cloud-init passes over the answers'
+grep -q '^instance-id: ' /cidata/meta-data || give_up 'no meta-data'
+for wanted in '^autoinstall:$' '^  version: 1$' '^  user-data: ' '^  shutdown: poweroff$' \\
+  'type: disk, .*path: /dev/vda' 'flag: bios_grub' 'path: /boot/efi' 'uri: "http'; do
+  grep -q "$wanted" $answers || give_up "the answers lack $wanted"
+done
+grep 'type: lvm_partition' $answers
+commands() { sed -n "/^  $1-commands:/,/^  [a-z]/p" $answers | sed -n 's/^    - //p'; }
+run_all() {
+  commands $1 >/commands
+  while read -r command; do PATH=/live:/bin sh -c "$command" </dev/null || give_up "$1: $command"; done </commands
+}
+echo 'subiquity/Early/run'
+mkdir -p /live; cp /stand-ins/journalctl /stand-ins/curtin /live/
+run_all early
+echo 'subiquity/Install/install/curtin_install: partitioning'
+printf '%s\\n' 'label: gpt' 'size=1MiB' 'size=128MiB' '' | sed '$s/^$/,/' | sfdisk -q /dev/vda || give_up 'no partitions'
+sleep 1
+echo 'subiquity/Install/install/curtin_install: extract'
+sed -n 's/^  packages: \\[\\(.*\\)\\]$/\\1/p' $answers | tr , '\\n' | sed 's/^ */package: /'
+new_root /dev/vda3
+mkdir -p /target/etc/cloud/cloud.cfg.d
+for name in cloud.cfg.d/99-installer.cfg cloud.cfg.d/20-disable-cc-dpkg-grub.cfg ds-identify.cfg; do
+  echo 'datasource_list: [None]' >/target/etc/cloud/$name
+done
+echo 'subiquity/Late/run'
+run_all late
+echo "left in cloud-init: $(grep -rl None /target/etc/cloud)"
+echo logs >/target/var/log/installer/log; umount /target/var/log/installer
+echo "left of the logs: $(ls /target/var/log/installer)"
+sync; poweroff -f
+`
+
+/** The installers that there are. */
+const INSTALLERS = { anaconda: ANACONDA, anaconda6: ANACONDA_6, subiquity: SUBIQUITY }
 
 /** Stand-ins: what they are called with is what a test looks at. */
 const STAND_INS: Record<string, string> = {
@@ -86,6 +158,15 @@ const STAND_INS: Record<string, string> = {
   // Nothing is mounted in the new system: what was put on the partition before appears in the folder.
   mount: '[ "$2" = /mnt ] || cp -r /mnt/. "$2"/',
   umount: '',
+  chkconfig: '',
+  journalctl: 'exit',
+  curtin:
+    'echo "stand-in: curtin $*"; shift 3; exec chroot /target /bin/env PATH=/stand-ins:/usr/sbin:/bin "$@"',
+  'debconf-set-selections': 'cat >/dev/null',
+  'grub-install': 'case "$*" in *--help*) exit ;; esac',
+  'update-grub': '',
+  'apt-get': '',
+  sfdisk: '',
   findmnt:
     'for last; do :; done; case $last in /) echo /dev/vda4 ;; *) echo /dev/vda2 ;; esac; exit',
   blkid: 'echo AAAA-BBBB; exit',
@@ -127,6 +208,7 @@ export type VendorMedium = {
   initrd: string
   /** Folder of the vendor's signed boot loader. */
   vendor: string
+  installer: keyof typeof INSTALLERS
 }
 
 /** A medium whose installer is as described. */
@@ -140,10 +222,11 @@ export async function makeVendorMedium(
     await mkdir(join(root, name), { recursive: true })
   await cp(kit.busybox, join(root, 'bin/busybox'))
   // Busybox' own shell prefers its programs to those in $PATH, stand-ins of the same name included; and
-  // it has no install.
+  // it has no install, and no sfdisk.
   await cp('/bin/dash', join(root, 'bin/sh'))
-  await cp('/usr/bin/install', join(root, 'bin/install'))
-  const linked = execFileSync('ldd', ['/bin/dash', '/usr/bin/install'], { encoding: 'utf8' })
+  const programs = ['/usr/bin/install', '/usr/sbin/sfdisk']
+  for (const path of programs) await cp(path, join(root, 'bin', basename(path)))
+  const linked = execFileSync('ldd', ['/bin/dash', ...programs], { encoding: 'utf8' })
   for (const [, path] of linked.matchAll(/(?:=> |^\t)(\/\S+) \(/gm)) {
     await mkdir(dirname(join(root, path!)), { recursive: true })
     await cp(path!, join(root, path!), { dereference: true })
@@ -158,7 +241,10 @@ export async function makeVendorMedium(
     await writeFile(path, `#!/bin/sh\n${body}\necho "stand-in: ${name} $*" >/dev/ttyS0\n`)
     await chmod(path, 0o755)
   }
-  await writeFile(join(root, 'init'), (START + ANACONDA).replaceAll('@VENDOR@', medium.vendor))
+  await writeFile(
+    join(root, 'init'),
+    (START + INSTALLERS[medium.installer]).replaceAll('@VENDOR@', medium.vendor),
+  )
   await chmod(join(root, 'init'), 0o755)
   const tree = `${iso}.tree`
   const put = async (path: string) => {
