@@ -8,9 +8,11 @@ import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { distros } from '../distros/all.ts'
 import { findRelease } from '../distros/distro.ts'
+import { BuildError } from '../lib/cli/errors.ts'
 import { log } from '../lib/cli/log.ts'
 import { main } from '../lib/cli/main.ts'
 import { commonOptions, parseList } from '../lib/cli/options.ts'
+import { step } from '../lib/cli/progress.ts'
 import { INSTALLER_TOOLS, ensureTools } from '../lib/host/tools.ts'
 import { columns, fleetOf, selectRows } from '../lib/image/fleet.ts'
 import { proxyOption, proxyVariables } from '../lib/image/recipe.ts'
@@ -69,7 +71,9 @@ await main(command, async ({ options, words }) => {
       updates[at] = await checkUpdate(distro, release, resolve(options.output), cache, fetching)
     }
   }
-  await Promise.all(Array.from({ length: AT_ONCE }, worker))
+  await step('Ask the vendors', () =>
+    Promise.all(Array.from({ length: AT_ONCE }, worker)).then(() => {}),
+  )
   for (const { name, problem } of updates) if (problem) log.warn(`${name}: ${problem}`)
   if (options.json) console.log(JSON.stringify(updates, undefined, 2))
   else {
@@ -80,5 +84,8 @@ await main(command, async ({ options, words }) => {
   }
   const states = updates.map(({ state }) => state)
   if (states.some((state) => state === 'newer upstream' || state === 'never built')) return 10
-  return states.includes('unknown') ? 1 : 0
+  const unknown = states.filter((state) => state === 'unknown').length
+  if (unknown > 0)
+    throw new BuildError(`Cannot ask ${unknown} of ${states.length} vendors: see above`)
+  return undefined
 })

@@ -126,6 +126,7 @@ const SUBIQUITY = [
   /^stand-in: sfdisk .*--part-type \/dev\/vda 2 C12A7328/m,
   /^left in cloud-init: $/m,
   /^left of the logs: $/m,
+  /^left in apt: $/m,
 ]
 
 /** Build it, and look at what the console and the image say. */

@@ -139,9 +139,12 @@ mkdir -p /target/etc/cloud/cloud.cfg.d
 for name in cloud.cfg.d/99-installer.cfg cloud.cfg.d/20-disable-cc-dpkg-grub.cfg ds-identify.cfg; do
   echo 'datasource_list: [None]' >/target/etc/cloud/$name
 done
+mkdir -p /target/etc/apt/apt.conf.d
+echo 'Acquire::http::Proxy "http://proxy";' >/target/etc/apt/apt.conf.d/90curtin-aptproxy
 echo 'subiquity/Late/run'
 run_all late
 echo "left in cloud-init: $(grep -rl None /target/etc/cloud)"
+echo "left in apt: $(ls /target/etc/apt/apt.conf.d)"
 echo logs >/target/var/log/installer/log; umount /target/var/log/installer
 echo "left of the logs: $(ls /target/var/log/installer)"
 sync; poweroff -f

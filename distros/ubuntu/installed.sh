@@ -4,7 +4,16 @@
 #
 # Environment: none. Runs inside the new system, before debian/installed.sh does the boot loaders.
 set -eu
-rm -f /etc/cloud/cloud.cfg.d/99-installer.cfg /etc/cloud/cloud.cfg.d/90-installer-network.cfg \
+export DEBIAN_FRONTEND=noninteractive
+
+# --- What a server on real hardware has and a guest does not need.
+for package in snapd landscape-common plymouth linux-firmware; do
+  if [ -f "/var/lib/dpkg/info/$package.list" ]; then apt-get -q -y purge "$package"; fi
+done
+
+# --- Settings of the installation: its proxy and package sources, its cloud-init, its boot menu.
+rm -f /etc/apt/apt.conf.d/90curtin-aptproxy /etc/apt/*.curtin.* \
+  /etc/cloud/cloud.cfg.d/99-installer.cfg /etc/cloud/cloud.cfg.d/90-installer-network.cfg \
   /etc/cloud/cloud.cfg.d/20-disable-cc-dpkg-grub.cfg /etc/cloud/cloud.cfg.d/curtin-*.cfg \
   /etc/cloud/cloud.cfg.d/50-curtin-networking.cfg /etc/cloud/cloud.cfg.d/subiquity-*.cfg \
   /etc/cloud/ds-identify.cfg /etc/cloud/clean.d/99-installer /etc/cloud/cloud-init.disabled \

@@ -1,8 +1,14 @@
 /** Is everything about a release as a build needs it? Found out in seconds, without a build. */
-import type { Distro } from '../../distros/distro.ts'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Distro, ReleaseMedia } from '../../distros/distro.ts'
 import { BuildError } from '../cli/errors.ts'
 import { type Command, type OptionTable, parseArguments } from '../cli/options.ts'
 import { $ } from '../cli/run.ts'
+import { findTool } from '../host/tools.ts'
+import { findKeys } from '../media/keys.ts'
+import { checkKeys } from '../media/signature.ts'
 import { autoinstallProblems } from '../methods/autoinstall.ts'
 import { answerFiles, kernelArguments } from '../methods/installer-answers.ts'
 import { readKickstart } from '../methods/kickstart.ts'
@@ -46,6 +52,11 @@ export async function validateRelease(
           )
         }
         if (to === 'user-data') autoinstallProblems(from.text).forEach(say)
+        if (to === 'preseed.cfg' && findTool('debconf-set-selections')) {
+          const words = ['debconf-set-selections', '--checkonly']
+          const { exitCode, stderr } = await $({ nothrow: true, input: from.text })`${words}`
+          if (exitCode !== 0) say(stderr.trim())
+        }
         if (mode === 0o755) {
           const { exitCode, stderr } = await $({ nothrow: true, input: from.text })`sh -n`
           if (exitCode !== 0) say(stderr.trim())
@@ -59,12 +70,26 @@ export async function validateRelease(
   return problems
 }
 
+/** Whether the vendor's key can be had, and is the one that is pinned. */
+async function keyProblems(key: ReleaseMedia['key']): Promise<string[]> {
+  if (!key) return []
+  const dir = await mkdtemp(join(tmpdir(), 'validate-'))
+  try {
+    await checkKeys(await findKeys(key, undefined, dir, { report: () => {}, attempts: 1 }))
+    return []
+  } catch (error) {
+    if (error instanceof BuildError) return [error.message]
+    throw error
+  } finally {
+    await rm(dir, { recursive: true, force: true })
+  }
+}
+
 /** Addresses of a release that do not answer. */
 async function unreachable(distro: Distro, version: string): Promise<string[]> {
   const { media, repositories } = distro.releases.find((release) => release.version === version)!
   const addresses = [
     ...media.roots,
-    ...(media.key ? [media.key.url] : []),
     ...(repositories ? [`${repositories.mirror}/${repositories.base}repodata/repomd.xml`] : []),
   ]
   const answers = await Promise.all(
@@ -85,6 +110,7 @@ async function unreachable(distro: Distro, version: string): Promise<string[]> {
   // Folders are tried in turn: it is enough when one of them has the release.
   const folders = answers.slice(0, media.roots.length)
   return [
+    ...(await keyProblems(media.key)),
     ...(folders.some((one) => one.length === 0) ? [] : folders.flat()),
     ...answers.slice(media.roots.length).flat(),
   ]

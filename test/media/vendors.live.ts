@@ -15,7 +15,8 @@ import type { Distro, Release } from '../../distros/distro.ts'
 import { checkUpdate } from '../../lib/image/updates.ts'
 import { findKeys } from '../../lib/media/keys.ts'
 import { fetchMedia } from '../../lib/media/media.ts'
-import { needPackages, workDir } from '../live.ts'
+import { validateRelease } from '../../lib/image/validate.ts'
+import { needPackages, run, workDir } from '../live.ts'
 
 needPackages({ curl: 'curl' })
 
@@ -224,6 +225,38 @@ for (const [name, distro, release] of all) {
     assert.match(problem!, /Cannot find media matching .*(listed are renamed-1\.iso|lists no file)/)
   })
 }
+vendors('build-images validate asks for folders, packages and keys', async () => {
+  const [, distro, release] = all.find(([name]) => name === 'rocky-8')!
+  const { repositories } = release
+  const ours: Release = {
+    ...moved(release),
+    repositories: { ...repositories!, mirror: here(repositories!.mirror) },
+  }
+  const ask = () => validateRelease({ ...distro, releases: [ours] }, '8', true)
+  await publish(release, LAYOUTS['rocky-8']!)
+  put(release.media.roots[0]!, '<html>')
+  put(`${repositories!.mirror}/${repositories!.base}repodata/repomd.xml`, '<xml>')
+  assert.equal(await ask(), [])
+  put(release.media.key!.url, forger.toPublic().armor())
+  assert.match((await ask()).join('\n'), /^Cannot use key .*$/)
+  site.clear()
+  const problems = await ask()
+  assert.is(problems.length, 3, problems.join('\n'))
+  for (const one of problems) assert.match(one, /404/)
+})
+vendors('check-updates says by its status what its table says', async () => {
+  // Whether this machine reaches the vendor or not.
+  const { status, stdout, stderr } = await run('check-updates', [
+    ...['debian-13', '--json', '--output', join(dir, 'none'), '--cache', join(dir, 'cache')],
+  ])
+  const [row, ...others] = JSON.parse(stdout) as { name: string; state: string }[]
+  assert.equal([row!.name, others.length], ['debian-13', 0])
+  assert.equal([status, row!.state], status === 10 ? [10, 'never built'] : [1, 'unknown'])
+  assert.is(
+    /^Warning: debian-13: Cannot .*\n[^]*^Error: Cannot ask 1 of 1/m.test(stderr),
+    status === 1,
+  )
+})
 vendors.after(async () => {
   server.close()
   await remove()
