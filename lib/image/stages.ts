@@ -7,6 +7,9 @@ import { UsageError } from '../cli/errors.ts'
 export const STAGES = ['fetch', 'iso', 'image', 'upload'] as const
 export type Stage = (typeof STAGES)[number]
 
+/** The name that mi-centos-hvm had for the answers, which Jenkinsfiles still have. */
+const CLASSIC: Record<string, Stage> = { ks_iso: 'iso' }
+
 const DEFAULT: readonly Stage[] = ['fetch', 'iso', 'image']
 
 /**
@@ -14,7 +17,8 @@ const DEFAULT: readonly Stage[] = ['fetch', 'iso', 'image']
  *
  * @throws {UsageError} for a word that is none
  */
-export function parseStages(words: readonly string[]): ReadonlySet<Stage> {
+export function parseStages(given: readonly string[]): ReadonlySet<Stage> {
+  const words = given.map((word) => CLASSIC[word] ?? word)
   const isStage = (word: string): word is Stage => STAGES.some((stage) => stage === word)
   const stray = words.find((word) => !isStage(word))
   if (stray !== undefined) {

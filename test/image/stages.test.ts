@@ -13,6 +13,9 @@ parsing('runs what is named, once, in the order of the work', () => {
     ['fetch', 'image', 'upload'],
   )
 })
+parsing('knows the classic name of the answers', () => {
+  assert.equal([...parseStages(['fetch', 'ks_iso', 'image'])], ['fetch', 'iso', 'image'])
+})
 parsing('refuses what is no stage', () => {
   assert.throws(
     () => parseStages(['fetch', 'images']),
