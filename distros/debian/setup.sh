@@ -39,7 +39,7 @@ CFG
 END
 chmod 755 /etc/grub.d/06_hybrid_image
 # The flag that lets grub-cloud, where it is the boot loaders' keeper, renew both when GRUB is upgraded.
-if [ -d /usr/share/doc/grub-cloud-amd64 ]; then : >/etc/grub.d/enable_cloud; fi
+if [ -f /var/lib/dpkg/info/grub-cloud-amd64.list ]; then : >/etc/grub.d/enable_cloud; fi
 systemctl enable serial-getty@ttyS0.service
 
 # --- Names in the boot messages and at the log-in.
