@@ -83,9 +83,10 @@ async function tryCommand(line: string, dir: string): Promise<void> {
       if (!isBuild || line.includes('--dry-run')) return end
       return /build-images(?!.* -- )/.test(line) ? ` -- --dry-run${end}` : ` --dry-run${end}`
     })
-  const { env, expected } = /test-image|hybrid-image|check-updates/.test(line)
-    ? await withoutQemu(dir)
-    : { env: process.env, expected: 0 }
+  const { env, expected } =
+    /test-image|hybrid-image|check-updates|check-host|setup-build-zone/.test(line)
+      ? await withoutQemu(dir)
+      : { env: process.env, expected: 0 }
   const child = spawn('bash', ['-c', script], {
     cwd: dir,
     env,

@@ -1,0 +1,122 @@
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { fixesOf, type HostCheck, hostReport } from '../../lib/host/check.ts'
+import { standIns } from '../smartos/stand-ins.ts'
+import { inTemporaryDir } from '../temporary.ts'
+
+const command = fileURLToPath(new URL('../../bin/check-host', import.meta.url))
+
+/** Rows of a machine that has these programs. */
+async function rowsOf(dir: string, programs: Record<string, string>) {
+  const PATH = await standIns(dir, programs)
+  const env = { ...process.env, PATH, TMPDIR: dir }
+  const { status, stdout, stderr } = spawnSync(command, ['--json'], { env, encoding: 'utf8' })
+  assert.is(stderr, '')
+  const rows = JSON.parse(stdout) as HostCheck[]
+  assert.is(status, rows.some((row) => row.status === 'missing') ? 3 : 0)
+  return new Map(rows.map((row) => [row.name, row]))
+}
+const SMARTOS = {
+  uname: "echo 'SunOS joyent_20260501T000000Z i86pc'",
+  zonename: 'echo 3a4f6e1c-0000-4000-8000-000000000001',
+}
+const ZONE = '3a4f6e1c-0000-4000-8000-000000000001'
+
+const checking = suite('check-host')
+checking('names what a bare Linux lacks, with the command that brings it', () =>
+  inTemporaryDir(async (dir) => {
+    const rows = await rowsOf(dir, { uname: "echo 'Linux #1 SMP x86_64'" })
+    assert.is(rows.get('Node')!.found, process.versions.node)
+    for (const [name, apt] of [
+      ['mmdebstrap', 'mmdebstrap'],
+      ['xorriso', 'xorriso'],
+      ['QEMU', 'qemu-system-x86'],
+    ] as const) {
+      // Some of these are in directories that are searched whatever $PATH says.
+      const row = rows.get(name)!
+      if (row.status === 'ok') continue
+      assert.is(row.status, 'missing')
+      assert.is(row.fix, `apt-get install -y --no-install-recommends ${apt}`)
+    }
+    assert.is(rows.get('mmdebstrap')!.for, 'bootstrap')
+  }),
+)
+checking('refuses another processor', () =>
+  inTemporaryDir(async (dir) => {
+    const row = (await rowsOf(dir, { uname: "echo 'Linux #1 SMP aarch64'" })).get('system')!
+    assert.equal([row.status, row.fix], ['missing', 'Build on an x86-64 machine'])
+  }),
+)
+checking('sends away from the global zone', () =>
+  inTemporaryDir(async (dir) => {
+    const row = (await rowsOf(dir, { ...SMARTOS, zonename: 'echo global' })).get('zone')!
+    assert.equal([row.status, row.found], ['missing', 'the global zone'])
+    assert.match(row.fix!, /setup-build-zone UUID/)
+  }),
+)
+checking('finds what a zone lacks', () =>
+  inTemporaryDir(async (dir) => {
+    const rows = await rowsOf(dir, {
+      ...SMARTOS,
+      zfs: 'echo "cannot open \'$7\': dataset does not exist" >&2; exit 1',
+      profiles: 'echo "          Basic Solaris User"',
+    })
+    assert.is(rows.get('system')!.found, 'SmartOS joyent_20260501T000000Z, i86pc')
+    const dataset = rows.get(`dataset zones/${ZONE}/data`)!
+    assert.is(dataset.status, 'missing')
+    const fix = `In the global zone: ./bin/setup-build-zone ${ZONE} --hypervisor`
+    assert.is(dataset.fix, `${fix} qemu`)
+    assert.is(rows.get('/dev/viona')!.fix, `${fix} bhyve`)
+    assert.is(rows.get('gpg')!.fix, 'pkgin -y install gnupg2')
+    assert.is(rows.get('pigz')!.status, 'slower')
+  }),
+)
+checking('wants room in the dataset', () =>
+  inTemporaryDir(async (dir) => {
+    for (const [bytes, status] of [
+      [64_424_509_440, 'ok'],
+      [1_073_741_824, 'missing'],
+    ] as const) {
+      const zfs = `[ "$*" = "list -H -p -o avail zones/${ZONE}/data" ] && echo ${bytes}`
+      const rows = await rowsOf(`${dir}/${bytes}`, { ...SMARTOS, zfs, profiles: 'echo All' })
+      assert.is(rows.get(`dataset zones/${ZONE}/data`)!.status, status)
+    }
+  }),
+)
+checking.run()
+
+const reporting = suite('hostReport()')
+const row = (name: string, fix?: string): HostCheck => ({
+  name,
+  for: 'x',
+  status: fix === undefined ? 'ok' : 'missing',
+  found: 'y',
+  ...(fix !== undefined && { fix }),
+})
+reporting('joins packages in one command, and says every other one once', () => {
+  const apt = 'apt-get install -y --no-install-recommends'
+  const rows = [
+    row('a'),
+    row('b', `${apt} curl`),
+    row('c', 'In the global zone: x'),
+    row('d', `${apt} cpio`),
+    row('e', `${apt} curl`),
+    row('f', 'In the global zone: x'),
+    row('g', 'pkgin -y install pigz'),
+  ]
+  assert.equal(fixesOf(rows), [
+    `${apt} curl cpio`,
+    'pkgin -y install pigz',
+    'In the global zone: x',
+  ])
+  assert.equal(hostReport([row('a'), row('bc', 'do it')]), [
+    'ok       a   y (for x)',
+    'missing  bc  y (for x)',
+    '',
+    'To mend it:',
+    '  do it',
+  ])
+})
+reporting.run()
