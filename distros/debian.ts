@@ -151,11 +151,6 @@ export const debian: Distro = {
       },
       { to: 'hybrid-images/early', from: ['debian/installer/early'], mode: 0o755 },
       {
-        to: 'usr/lib/post-base-installer.d/05hybrid-images',
-        from: ['debian/installer/mounts'],
-        mode: 0o755,
-      },
-      {
         // Behind what saves the installer's logs into the new system, before it is unmounted.
         to: 'usr/lib/finish-install.d/94zz-hybrid-images',
         from: ['debian/installer/finish'],

@@ -126,7 +126,7 @@ export function answerValues(distro: Distro, recipe: Recipe, medium?: MediumFact
     RELEASE: release.version,
     CODENAME: release.codename,
     KERNEL: recipe.kernel,
-    PACKAGES: recipe.packages.join(' '),
+    PACKAGES: recipe.packages.filter((name) => name !== recipe.kernel).join(' '),
     PACKAGE_LIST: recipe.packages.join(', '),
     PACKAGE_LINES: recipe.packages,
     KERNEL_ARGUMENTS: smartos.kernelArguments.join(' '),
