@@ -9,8 +9,17 @@
  *   node lib/cli/launcher.js FILE.ts [ARG ...]    runs FILE.ts, as package.json's scripts do
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, realpathSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { createHash } from 'node:crypto'
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
 const OLDEST_NODE = 20
@@ -85,15 +94,111 @@ async function runTypeScript(file) {
   }
   if (!existsSync(file)) notReady(`Cannot run ${file}: no such file`, 'Is the checkout whole?')
   if (!packagesInstalled(root)) installPackages()
-  // Node 22.18 and newer read TypeScript by themselves; tsx serves those before it.
-  if (!('typescript' in process.features && process.features.typescript)) {
-    // Its cache would stay behind in the operator's $TMPDIR, to save a tenth of a second.
-    process.env['TSX_DISABLE_CACHE'] = '1'
-    const { register } = await import('tsx/esm/api')
-    register()
-    delete process.env['TSX_DISABLE_CACHE']
+  // Node 22.18 and newer read TypeScript by themselves.
+  if ('typescript' in process.features && process.features.typescript) {
+    await import(pathToFileURL(file).href)
+    return
   }
+  const bundle = await bundleOf(file)
+  if (bundle) {
+    process.setSourceMapsEnabled(true)
+    await import(pathToFileURL(bundle).href)
+    return
+  }
+  // Where no bundle can be kept: slower, and its own cache would stay behind in the operator's $TMPDIR.
+  process.env['TSX_DISABLE_CACHE'] = '1'
+  const { register } = await import('tsx/esm/api')
+  register()
+  delete process.env['TSX_DISABLE_CACHE']
   await import(pathToFileURL(file).href)
+}
+
+/**
+ * All of a file or nothing: others may start at the same time.
+ * @param {string} path
+ * @param {string} text
+ */
+function writeWhole(path, text) {
+  const partial = `${path}.${process.pid}.partial`
+  writeFileSync(partial, text)
+  renameSync(partial, path)
+}
+
+/** Beside the packages, which the next install takes away. */
+const BUNDLES = join(root, 'node_modules/.cache/hybrid-images')
+
+/**
+ * @typedef {object} Note what a bundle was made of
+ * @property {string} with version of its maker
+ * @property {Record<string, [mtimeMs: number, size: number]>} sources
+ */
+
+/**
+ * A file with everything of this project that it imports as one file of JavaScript: loaded module by module
+ * a command takes three times as long to start. Made when it is missing or older than a source.
+ * @param {string} file
+ * @returns {Promise<string | undefined>} undefined where it can't be kept
+ */
+async function bundleOf(file) {
+  if (!file.startsWith(`${root}/`)) return undefined // a test's own
+  const name = createHash('sha256').update(file).digest('hex').slice(0, 16)
+  const bundle = join(BUNDLES, `${basename(file)}-${name}.mjs`)
+  const note = `${bundle}.json`
+  const maker = lockedPackages(join(root, 'package-lock.json'))?.['node_modules/esbuild']?.version
+  try {
+    /** @type {Note} */
+    const { sources, with: by } = JSON.parse(readFileSync(note, 'utf8'))
+    const same = Object.entries(sources).every(([path, [mtimeMs, size]]) => {
+      const now = statSync(path)
+      return now.mtimeMs === mtimeMs && now.size === size
+    })
+    if (same && by === maker && existsSync(bundle)) return bundle
+  } catch {
+    // There is none, or a source is gone.
+  }
+  /** @type {Note['sources']} */
+  const sources = {}
+  /** @param {string} path */
+  const noteSource = (path) => {
+    const { mtimeMs, size } = statSync(path)
+    sources[path] = [mtimeMs, size]
+  }
+  noteSource(fileURLToPath(import.meta.url)) // which says how bundles are made
+  const { build } = await import('esbuild')
+  const { outputFiles } = await build({
+    entryPoints: [file],
+    bundle: true,
+    outfile: bundle,
+    packages: 'external',
+    write: false,
+    format: 'esm',
+    platform: 'node',
+    target: `node${OLDEST_NODE}`,
+    sourcemap: 'inline',
+    logLevel: 'silent',
+    plugins: [
+      {
+        name: 'places',
+        setup({ onLoad }) {
+          // Files are found from where their module lies, not from where the bundle does.
+          onLoad({ filter: /\.[jt]s$/ }, ({ path }) => {
+            noteSource(path)
+            const url = JSON.stringify(pathToFileURL(path).href)
+            const contents = readFileSync(path, 'utf8').replaceAll('import.meta.url', url)
+            return { contents, loader: path.endsWith('.ts') ? 'ts' : 'js' }
+          })
+        },
+      },
+    ],
+  })
+  try {
+    mkdirSync(BUNDLES, { recursive: true })
+    writeWhole(bundle, outputFiles[0]?.text ?? '')
+    writeWhole(note, JSON.stringify({ with: maker, sources }))
+  } catch {
+    return undefined // packages of another user, or a read-only file system
+  }
+  return bundle
 }
 
 /**

@@ -176,6 +176,8 @@ files('come back as they went', () =>
       name: 'debian-12',
       version: '20260508',
       type: 'zvol',
+      firmware: undefined,
+      cpu: undefined,
       imageSize: 10240,
       defaultUser: data.defaultUser,
       file: {
