@@ -52,6 +52,7 @@ export async function recipeBench(dir: string): Promise<Bench> {
     'qemu-system-x86_64': 'qemu-system-x86',
     'qemu-img': 'qemu-utils',
     cpio: 'cpio',
+    sfdisk: 'fdisk',
     xorriso: 'xorriso',
     'libdeflate-gzip': 'libdeflate-tools',
   })
