@@ -12,6 +12,10 @@ import { nearestExisting } from '../disk/directories.ts'
 import { chooseAccelerator } from './accelerator.ts'
 import { findFirmware, firmwareTool } from './firmware.ts'
 import { findQemu } from './qemu.ts'
+import { DEFAULTS, INSTANCE, readNetwork, readNetworkFiles } from './network/files.ts'
+import { checkUplink, DHCPD, DHCPD_FIX } from './network/needs.ts'
+import { readService, serviceReason } from './network/state.ts'
+import { privilegesFix, readPrivileges } from './privileges.ts'
 import { GLOBAL_ZONE, type System } from './system.ts'
 import {
   aptInstall,
@@ -217,6 +221,7 @@ async function onSmartos({ zone }: Extract<System, { kind: 'smartos' }>): Promis
     device('/dev/kvm', 'machines of QEMU', 'qemu'),
     device('/dev/viona', 'machines of bhyve', 'bhyve'),
     device('/dev/vmmctl', 'machines of bhyve', 'bhyve'),
+    ...(await checkBuildNetwork(zone)),
     ...PKGSRC.map(({ name, package: pkg, optional }): HostCheck => {
       const found = findTool(name)
       if (found !== undefined) return { name, for: 'installer', status: 'ok', found }
@@ -241,13 +246,49 @@ async function checkDataset(zone: string, fix: string): Promise<HostCheck> {
 
 async function checkPrivileges(): Promise<HostCheck> {
   const row = { name: 'privileges', for: 'disks on zvols, machines' }
-  if (process.getuid?.() === 0) return { ...row, status: 'ok', found: 'root' }
-  const { stdout } = await $({ nothrow: true, readOnly: true })`profiles`
-  if (/^\s*Primary Administrator\s*$/m.test(stdout)) {
+  const privileges = await readPrivileges()
+  if (privileges === 'root') return { ...row, status: 'ok', found: 'root' }
+  if (privileges === 'pfexec') {
     return { ...row, status: 'ok', found: 'pfexec, by the profile Primary Administrator' }
   }
-  const fix = `As root: usermod -P 'Primary Administrator' ${process.env['USER'] ?? 'USER'}`
-  return { ...row, status: 'missing', found: 'an ordinary user', fix }
+  return { ...row, status: 'missing', found: 'an ordinary user', fix: privilegesFix() }
+}
+
+/** What guests of bhyve need to get at the network. */
+async function checkBuildNetwork(zone: string): Promise<HostCheck[]> {
+  const needs = 'machines of bhyve'
+  const network = readNetwork(await readNetworkFiles())
+  const uplink = network?.uplink ?? DEFAULTS.uplink
+  const [problem] = await checkUplink(uplink, zone)
+  const dhcpd = findTool(DHCPD)
+  return [
+    {
+      name: `IP spoofing of ${uplink}`,
+      for: needs,
+      status: problem ? 'missing' : 'ok',
+      found: problem?.found ?? 'allowed',
+      ...(problem && { fix: problem.fix }),
+    },
+    {
+      name: 'dhcpd',
+      for: needs,
+      status: dhcpd === undefined ? 'missing' : 'ok',
+      found: dhcpd ?? 'nothing',
+      ...(dhcpd === undefined && { fix: DHCPD_FIX }),
+    },
+    { name: 'build network', for: needs, ...(await checkNetworkService()) },
+  ]
+}
+
+async function checkNetworkService(): Promise<Pick<HostCheck, 'status' | 'found' | 'fix'>> {
+  const service = await readService()
+  if (service === 'online') return { status: 'ok', found: service }
+  if (service === 'maintenance') {
+    const { reason, log } = await serviceReason()
+    const fix = `Mend what the end of ${log} says, then: svcadm clear ${INSTANCE}`
+    return { status: 'missing', found: `in maintenance: ${reason}`, fix }
+  }
+  return { status: 'missing', found: service ?? 'absent', fix: './bin/setup-build-network' }
 }
 
 /** The rows as lines, and at the end the commands that mend all that is missing. */

@@ -69,10 +69,51 @@ checking('finds what a zone lacks', () =>
     const fix = `In the global zone: ./bin/setup-build-zone ${ZONE} --hypervisor`
     assert.is(dataset.fix, `${fix} qemu`)
     assert.is(rows.get('/dev/viona')!.fix, `${fix} bhyve`)
+    assert.is(rows.get('dhcpd')!.fix, 'pkgin -y install isc-dhcpd')
+    assert.is(rows.get('build network')!.fix, './bin/setup-build-network')
     assert.is(rows.get('gpg')!.fix, 'pkgin -y install gnupg2')
     assert.is(rows.get('pigz')!.status, 'slower')
   }),
 )
+const NICS = (spoofing: boolean) => `echo '[{"interface":"net0","allow_ip_spoofing":${spoofing}}]'`
+/** What `svcs -xv` says of a service in maintenance. */
+const FAULT = String.raw`
+ State: maintenance since Sat Nov 21 10:00:00 2026
+Reason: Restarting too quickly.
+   See: http://illumos.org/msg/SMF-8000-L5
+   See: /var/svc/log/x.log
+Impact: This service is not running.`
+for (const [what, programs, spoofing, network] of [
+  ['works', { svcs: 'echo online', 'mdata-get': NICS(true) }, /^ok allowed$/, /^ok online$/],
+  [
+    'is in maintenance, on an interface that may not spoof',
+    {
+      svcs: `[ "$1" = -H ] && echo maintenance || echo '${FAULT}'`,
+      'mdata-get': NICS(false),
+    },
+    /^missing net0 may not spoof addresses In the global zone: \S+ \S+ --hypervisor bhyve$/,
+    /^missing in maintenance: Restarting too quickly Mend what the end of \/var\/svc\/log\/x\.log says, then: svcadm clear svc:/,
+  ],
+  [
+    'is off, and metadata cannot be read',
+    { svcs: 'echo disabled', 'mdata-get': 'exit 2' },
+    /^missing .* cannot be read .*"mdata-get sdc:nics"/,
+    /^missing disabled \.\/bin\/setup-build-network$/,
+  ],
+] as const) {
+  checking(`says of a build network that it ${what}`, () =>
+    inTemporaryDir(async (dir) => {
+      const rows = await rowsOf(dir, { ...SMARTOS, profiles: 'echo All', ...programs })
+      for (const [name, says] of [
+        ['IP spoofing of net0', spoofing],
+        ['build network', network],
+      ] as const) {
+        const { status, found, fix = '' } = rows.get(name)!
+        assert.match(`${status} ${found} ${fix}`.trim(), says)
+      }
+    }),
+  )
+}
 checking('wants room in the dataset', () =>
   inTemporaryDir(async (dir) => {
     for (const [bytes, status] of [
