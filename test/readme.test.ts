@@ -84,7 +84,7 @@ async function tryCommand(line: string, dir: string): Promise<void> {
       return /build-images(?!.* -- )/.test(line) ? ` -- --dry-run${end}` : ` --dry-run${end}`
     })
   const { env, expected } =
-    /test-image|hybrid-image|check-updates|check-host|setup-build-zone/.test(line)
+    /test-image|hybrid-image|check-updates|check-host|setup-build-(zone|network)/.test(line)
       ? await withoutQemu(dir)
       : { env: process.env, expected: 0 }
   const child = spawn('bash', ['-c', script], {
