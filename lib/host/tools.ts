@@ -1,8 +1,8 @@
 /**
  * The programs of this machine that the work needs, and how to get those that are missing.
  *
- * As root on a machine with apt they are installed, after saying which and why; otherwise the error
- * holds the one command that does. Nothing is removed or upgraded.
+ * As root on a machine with apt or pkgin they are installed, after saying which and why; otherwise the
+ * error holds the one command that does. Nothing is removed or upgraded.
  */
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
@@ -17,13 +17,18 @@ export type Tool = {
   name: string
   /** Debian package that holds it. */
   apt: string
+  /** Package of pkgsrc that holds it; undefined: not needed on SmartOS, or a part of it. */
+  pkgsrc?: string
   /** What it is needed for, in a few words. */
   why: string
   /** Work goes on without it, only slower: never an error. */
   optional?: true
 }
 
-const tool = (name: string, apt: string, why: string): Tool => ({ name, apt, why })
+export const tool = (name: string, apt: string, why: string, pkgsrc?: string): Tool => ({
+  ...{ name, apt, why },
+  ...(pkgsrc !== undefined && { pkgsrc }),
+})
 
 export const TOOLS = {
   mmdebstrap: tool('mmdebstrap', 'mmdebstrap', 'installs packages into a directory'),
@@ -38,6 +43,7 @@ export const TOOLS = {
       'libdeflate-gzip',
       'libdeflate-tools',
       'compresses the image, many times faster than gzip',
+      'libdeflate',
     ),
     optional: true,
   },
@@ -60,18 +66,22 @@ export const MACHINE_TOOLS = {
 
 /** What getting at an installer needs. */
 export const INSTALLER_TOOLS = {
-  curl: tool('curl', 'curl', 'fetches media'),
-  xorriso: tool('xorriso', 'xorriso', 'reads installation media'),
+  curl: tool('curl', 'curl', 'fetches media', 'curl'),
+  xorriso: tool('xorriso', 'xorriso', 'reads installation media', 'xorriso'),
   cpio: tool('cpio', 'cpio', "adds answers to an installer's initrd"),
 } as const satisfies Record<string, Tool>
 
 /** Debian keeps these out of an ordinary user's $PATH. */
 const SYSTEM_DIRS = ['/usr/local/sbin', '/usr/sbin', '/sbin']
 
+/** pkgsrc's programs on SmartOS. */
+const PKGSRC_DIRS = ['/opt/local/sbin', '/opt/local/bin']
+
 /** Make the system's own programs findable, also by those that we start. */
 export function extendPath(env: NodeJS.ProcessEnv = process.env): void {
   const present = (env['PATH'] ?? '').split(delimiter).filter(Boolean)
-  const lacking = SYSTEM_DIRS.filter((dir) => !present.includes(dir))
+  const dirs = process.platform === 'sunos' ? [...SYSTEM_DIRS, ...PKGSRC_DIRS] : SYSTEM_DIRS
+  const lacking = dirs.filter((dir) => !present.includes(dir))
   env['PATH'] = [...present, ...lacking].join(delimiter)
 }
 
@@ -93,11 +103,49 @@ export function aptInstall(packages: readonly string[]): string[] {
   return ['apt-get', 'install', '-y', '--no-install-recommends', ...packages]
 }
 
+/** The pkgin command that installs packages, without questions. */
+export function pkginInstall(packages: readonly string[]): string[] {
+  return ['pkgin', '-y', 'install', ...packages]
+}
+
 export type Ensure = {
   /** May packages be installed (--no-install says no)? */
   install: boolean
   root?: boolean
   find?: (name: string) => string | undefined
+}
+
+/** How a system gets packages. */
+type Manager = {
+  program: string
+  packageOf: (tool: Tool) => string | undefined
+  command: (packages: readonly string[]) => string[]
+  /** Installs them. */
+  install: (packages: readonly string[]) => Promise<void>
+}
+
+const apt: Manager = {
+  program: 'apt-get',
+  packageOf: (tool) => tool.apt,
+  command: aptInstall,
+  async install(packages) {
+    // Another apt may be at work, as unattended-upgrades is after a machine starts: wait for it.
+    const quiet = $({ env: { DEBIAN_FRONTEND: 'noninteractive' } })
+    const command = [...aptInstall(packages), '-o', 'DPkg::Lock::Timeout=300']
+    // A new machine has no package lists, and old lists name packages that are gone.
+    await quiet`apt-get update -o DPkg::Lock::Timeout=300`
+    await quiet`${command}`
+  },
+}
+
+const pkgin: Manager = {
+  program: 'pkgin',
+  packageOf: ({ pkgsrc }) => pkgsrc,
+  command: pkginInstall,
+  async install(packages) {
+    await $`pkgin -y update`
+    await $`${pkginInstall(packages)}`
+  },
 }
 
 /**
@@ -108,38 +156,32 @@ export type Ensure = {
 export async function ensureTools(tools: readonly Tool[], ensure: Ensure): Promise<void> {
   const { install, root = process.getuid?.() === 0, find = findTool } = ensure
   extendPath()
-  const isMissing = ({ name }: Tool) => find(name) === undefined
-  const isNeeded = ({ optional }: Tool) => !optional
+  const found = [apt, pkgin].find(({ program }) => find(program) !== undefined)
+  const manager = found ?? apt
+  const packagesOf = (some: readonly Tool[]) => [
+    ...new Set(some.flatMap((one) => manager.packageOf(one) ?? [])),
+  ]
+  const isMissing = (one: Tool) =>
+    manager.packageOf(one) !== undefined && find(one.name) === undefined
   const missing = tools.filter(isMissing)
   if (missing.length === 0) return
-  if (session.dryRun || (install && root && find('apt-get'))) {
+  if (session.dryRun || (install && root && found)) {
     log.info('Installing host packages:')
-    for (const { name, apt, why } of missing) log.info(`  ${apt} (${name}): ${why}`)
-    await installPackages(packagesOf(missing))
+    for (const one of missing) log.info(`  ${manager.packageOf(one)} (${one.name}): ${one.why}`)
+    await manager.install(packagesOf(missing))
     if (session.dryRun) return
   }
   const left = tools.filter(isMissing)
-  if (left.some(isNeeded)) throw notReady(left, { root, apt: find('apt-get') !== undefined })
-  for (const { name, apt, why } of left) log.warn(`${name} is missing (package ${apt}): it ${why}`)
-}
-
-const packagesOf = (tools: readonly Tool[]) => [...new Set(tools.map(({ apt }) => apt))]
-
-function notReady(tools: Tool[], host: { root: boolean; apt: boolean }) {
-  const list = tools.map(({ name, why }) => `${name} (${why})`).join(', ')
-  const command = shellCommand({ words: aptInstall(packagesOf(tools)) })
-  return new HostError(`This machine lacks ${list}`, {
-    hint: host.apt
-      ? `Run: ${host.root ? '' : 'sudo '}${command}`
-      : `Install them; on Debian and Ubuntu: ${command}`,
-  })
-}
-
-async function installPackages(packages: string[]): Promise<void> {
-  // Another apt may be at work, as unattended-upgrades is after a machine starts: wait for it.
-  const apt = $({ env: { DEBIAN_FRONTEND: 'noninteractive' } })
-  const command = [...aptInstall(packages), '-o', 'DPkg::Lock::Timeout=300']
-  // A new machine has no package lists, and old lists name packages that are gone.
-  await apt`apt-get update -o DPkg::Lock::Timeout=300`
-  await apt`${command}`
+  if (left.some(({ optional }) => !optional)) {
+    const list = left.map(({ name, why }) => `${name} (${why})`).join(', ')
+    const command = shellCommand({ words: manager.command(packagesOf(left)) })
+    throw new HostError(`This machine lacks ${list}`, {
+      hint: found
+        ? `Run: ${root ? '' : found === pkgin ? 'pfexec ' : 'sudo '}${command}`
+        : `Install them; on Debian and Ubuntu: ${command}`,
+    })
+  }
+  for (const one of left) {
+    log.warn(`${one.name} is missing (package ${manager.packageOf(one)}): it ${one.why}`)
+  }
 }

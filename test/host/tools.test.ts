@@ -66,6 +66,29 @@ ensuring('as root: says which and why, then installs with apt', async () => {
   assert.match(text, /^DEBIAN_FRONTEND=noninteractive apt-get update/m)
   assert.match(text, /apt-get install -y --no-install-recommends alpha-utils gamma /)
 })
+const smartos: Tool[] = [
+  { name: 'alpha', apt: 'alpha-utils', why: 'does alpha', pkgsrc: 'alpha-tools' },
+  { name: 'beta', apt: 'beta', why: 'is for Linux' },
+]
+ensuring('on SmartOS: pkgsrc’s packages, of what is for it', async () => {
+  const { error } = await outcome(() =>
+    ensureTools(smartos, { install: true, root: false, find: has('pkgin') }),
+  )
+  assert.is(error!.message, 'This machine lacks alpha (does alpha)')
+  assert.is(error!.hint, 'Run: pfexec pkgin -y install alpha-tools')
+})
+ensuring('on SmartOS, as root: installs with pkgin', async () => {
+  session.dryRun = true
+  try {
+    const { text } = await outcome(() =>
+      ensureTools(smartos, { install: true, root: true, find: has('pkgin') }),
+    )
+    assert.match(text, /^pkgin -y install alpha-tools$/m)
+    assert.not.match(text, /beta/)
+  } finally {
+    session.dryRun = false
+  }
+})
 ensuring.run()
 
 const finding = suite('findTool(), extendPath()')
