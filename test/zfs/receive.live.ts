@@ -5,21 +5,19 @@
  */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { createReadStream } from 'node:fs'
-import { open, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { open, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { allocatedExtents } from '../../lib/disk/extents.ts'
 import { gunzip, gzip } from '../../lib/image/gzip.ts'
 import { writeImageFile } from '../../lib/image/image-file.ts'
 import { restoreStream, summarizeStream } from '../../lib/zfs/restore.ts'
 import { zvolStream } from '../../lib/zfs/write.ts'
-import { ended, needPackages, workDir } from '../live.ts'
+import { needPackages, workDir } from '../live.ts'
 import { Random } from '../random.ts'
+import { makePool, sh } from '../zfs-pool.ts'
 
 needPackages({
-  'zfs-fuse': 'zfs-fuse',
   'qemu-img': 'qemu-utils',
   'libdeflate-gzip': 'libdeflate-tools',
 })
@@ -27,39 +25,14 @@ needPackages({
 const MIB = 1024 ** 2
 const POOL = `hybridtest${process.pid}`
 const { dir, remove } = await workDir()
-const sh = (script: string) =>
-  execFileSync('bash', ['-c', `set -o pipefail; ${script}`], { encoding: 'utf8' })
-
-function answers(): boolean {
-  try {
-    sh('zpool list 2>/dev/null')
-    return true
-  } catch {
-    return false
-  }
-}
-
-/** The daemon that we started: one that runs already is used, and left alone. */
-let daemon: ChildProcess | undefined
-
-async function startDaemon(): Promise<void> {
-  daemon = spawn('zfs-fuse', ['--no-daemon', '--no-kstat-mount'], { stdio: 'ignore' })
-  for (let i = 0; i < 50; i++) {
-    await delay(200)
-    if (answers()) return
-  }
-  throw new Error('zfs-fuse does not answer: is there a /dev/fuse?')
-}
 
 const receiving = suite('zfs receive')
 
+let pool: Awaited<ReturnType<typeof makePool>> | undefined
+
 receiving.before(async () => {
   try {
-    if (!answers()) await startDaemon()
-    const vdev = join(dir, 'vdev')
-    await writeFile(vdev, '')
-    await truncate(vdev, 2048 * MIB)
-    sh(`zpool create -m none ${POOL} ${vdev}`)
+    pool = await makePool(POOL, dir)
   } catch (error) {
     console.error(error) // uvu goes on to after() and forgets it
     throw error
@@ -67,10 +40,8 @@ receiving.before(async () => {
 })
 receiving.after(async () => {
   try {
-    if (answers()) sh(`zpool destroy ${POOL}`)
+    await pool?.destroy()
   } finally {
-    daemon?.kill('SIGTERM')
-    if (daemon) await ended(daemon)
     await remove()
   }
 })
