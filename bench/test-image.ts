@@ -8,7 +8,7 @@ import { spawn } from 'node:child_process'
 import { copyFile, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { chooseAccelerator } from '../lib/host/accelerator.ts'
+import { chooseQemu } from '../lib/host/hypervisor.ts'
 import { needFirmware } from '../lib/host/firmware.ts'
 import { measure, table } from './measure.ts'
 
@@ -26,7 +26,7 @@ try {
 
   const raw = join(dir, 'disk.raw')
   await measure(`${root}bin/convert-image ${manifest.replace(/imgmanifest$/, 'zfs.gz')} ${raw}`)
-  const accelerator = await chooseAccelerator('auto')
+  const accelerator = (await chooseQemu({ accel: 'auto', qemu: undefined })).accelerator
   const { code, variables } = needFirmware('pc-i440fx')
   const boot = async (firmware: 'bios' | 'uefi') => {
     const own = join(dir, `${firmware}.fd`)

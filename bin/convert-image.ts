@@ -6,11 +6,11 @@
  *
  * Prints the new file's path.
  */
-import { UsageError } from '../lib/cli/errors.ts'
 import { log } from '../lib/cli/log.ts'
 import { main } from '../lib/cli/main.ts'
 import { commonOptions } from '../lib/cli/options.ts'
 import { step } from '../lib/cli/progress.ts'
+import { diskOptions } from '../lib/disk/disk.ts'
 import { convertImage } from '../lib/image/convert.ts'
 import { formatOfName } from '../lib/image/formats.ts'
 
@@ -24,12 +24,7 @@ const command = {
     '.raw, .img          the disk itself, sparse',
   ],
   options: {
-    volblocksize: {
-      arg: 'BYTES',
-      default: '8192',
-      parse: parseBlockSize,
-      help: 'block size of the volume, when a stream is made',
-    },
+    volblocksize: diskOptions.volblocksize,
     json: { help: 'print the result as JSON' },
     ...commonOptions,
   },
@@ -38,16 +33,6 @@ const command = {
     './bin/convert-image disk.raw my-image.zfs.gz',
   ],
 } as const
-
-function parseBlockSize(text: string): number {
-  const bytes = Number(text)
-  if (/^\d+$/.test(text) && bytes >= 512 && bytes <= 131072 && Number.isInteger(Math.log2(bytes))) {
-    return bytes
-  }
-  throw new UsageError(
-    `Cannot use volblocksize "${text}": a power of two from 512 to 131072 is needed`,
-  )
-}
 
 await main(command, async ({ options, words }) => {
   const [input, output] = words as [string, string]

@@ -7,12 +7,19 @@
  */
 import { log } from '../lib/cli/log.ts'
 import { main } from '../lib/cli/main.ts'
-import { commonOptions, parseList, parseName, parseSize, parseUrl } from '../lib/cli/options.ts'
+import {
+  commonOptions,
+  parseCount,
+  parseList,
+  parseName,
+  parseSize,
+  parseUrl,
+} from '../lib/cli/options.ts'
 import { step } from '../lib/cli/progress.ts'
-import { chooseAccelerator } from '../lib/host/accelerator.ts'
+import { defaultDisk, diskOptions } from '../lib/disk/disk.ts'
 import { firmwareTool } from '../lib/host/firmware.ts'
-import { findQemu } from '../lib/host/qemu.ts'
-import { ensureTools, MACHINE_TOOLS, TOOLS } from '../lib/host/tools.ts'
+import { chooseHypervisor, hypervisorTools } from '../lib/host/hypervisor.ts'
+import { ensureTools, TOOLS } from '../lib/host/tools.ts'
 import { createHybridImage, prepareHybridImage } from '../lib/image/hybrid-image.ts'
 import { HARDWARE, hardware } from '../lib/machine/hardware.ts'
 import { machineOptions } from '../lib/machine/options.ts'
@@ -25,7 +32,7 @@ const command = {
   details: [
     'The installer has to install by itself and to power off or reboot at its end. Where it prints',
     'JOYENT_STATUS_<NAME>=ok|fail on the first serial port, one that is not ok ends the build; --markers',
-    'names those that have to come. What follows -- is handed to QEMU as it is.',
+    'names those that have to come. What follows -- is handed to QEMU, or to bhyve, as it is.',
   ],
   options: {
     iso: { short: 'i', arg: 'ISO', required: true, help: 'installation medium' },
@@ -47,9 +54,10 @@ const command = {
     'zfs-dir': {
       short: 'z',
       arg: 'DIR',
-      help: 'where the disk lies while it is built (default $TMPDIR or /var/tmp)',
+      help: 'where the disk is built: a directory for a file (default $TMPDIR or /var/tmp), a dataset for a zvol (default: the one at /data)',
     },
     size: { arg: 'SIZE', default: '10G', parse: parseSize, help: 'size of the disk' },
+    ...diskOptions,
     markers: {
       arg: 'NAME,...',
       parse: parseList,
@@ -58,6 +66,11 @@ const command = {
     firmware: { arg: 'NAME', choices: ['bios', 'uefi'], default: 'bios', help: 'install from' },
     hardware: { arg: 'NAME', choices: HARDWARE, default: 'kvm', help: 'devices of the machine' },
     ...machineOptions,
+    reboots: {
+      arg: 'N',
+      parse: parseCount,
+      help: 'how often the guest reboots before it is done: each time it goes on from its disk, without CD',
+    },
     json: { help: 'print the result as JSON' },
     keep: { help: 'keep the disk and the serial log, for a look' },
     install: { default: true, help: 'do not install missing host packages: say what is missing' },
@@ -73,29 +86,30 @@ await main(command, async ({ options, rest, scope }) => {
   const prepared = await prepareHybridImage(
     {
       ...options,
+      disk: options.disk ?? defaultDisk(),
       diskDir: options['zfs-dir'],
       diskBytes: options.size,
+      blockBytes: options.volblocksize,
       memoryMiB: options.memory / 1024 ** 2,
+      reboots: options.reboots ?? 0,
       limit: options.timeout,
       extra: rest,
     },
     new Date(),
   )
-  const host = await step('Check the host', async () => {
-    const present = findQemu(options['qemu-binary'])
-    const { qemu, seabios, timeout, setpriv, qemuImg } = MACHINE_TOOLS
+  const hypervisor = await step('Check the host', async () => {
+    const { machine, accel, 'qemu-binary': qemu, firmware } = options
     const { family } = hardware[options.hardware]
+    const uefi = firmware === 'uefi' && machine === 'qemu'
     const tools = [
-      ...(present === undefined ? [qemu] : []),
-      ...(present === qemu.name ? [seabios] : []),
-      ...(options.firmware === 'uefi' ? [firmwareTool(family)] : []),
-      ...[timeout, setpriv, qemuImg, TOOLS.libdeflateGzip],
+      ...hypervisorTools({ machine, accel, qemu }),
+      ...(uefi ? [firmwareTool(family)] : []),
+      ...[TOOLS.qemuImg, TOOLS.libdeflateGzip],
     ]
     await ensureTools(tools, { install: options.install })
-    const program = findQemu(options['qemu-binary'])
-    return { qemu: program, accelerator: await chooseAccelerator(options.accel, { qemu: program }) }
+    return chooseHypervisor({ machine, accel, qemu })
   })
-  const result = await createHybridImage(prepared, host, scope)
+  const result = await createHybridImage(prepared, hypervisor, scope)
   log.info(`On SmartOS: imgadm install -m ${result.manifest} -f ${result.image.path}`)
   console.log(options.json ? JSON.stringify(result, undefined, 2) : result.manifest)
 })

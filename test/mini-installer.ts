@@ -12,6 +12,14 @@ const MODULES = [
   'virtio_blk',
 ]
 
+/** Says JOYENT_STATUS_DISK=ok on the first serial port, and switches QEMU's q35 off. */
+const BOOT_SECTOR = Buffer.from(
+  'McCO2L4mfKyEwHQSiMS6/QPsqCB0+4jguvgD7uvpugQGuAAg7/RKT1lFTlRfU1RBVFVTX0RJU0s9b2sKAA==',
+  'base64',
+)
+const octal = (bytes: Buffer) =>
+  [...bytes].map((byte) => `\\${byte.toString(8).padStart(3, '0')}`).join('')
+
 const INIT = `#!/bin/sh
 mount -t proc proc /proc
 mount -t devtmpfs dev /dev
@@ -26,6 +34,8 @@ echo 'Phase two: partitions'
 case $what in
   good) tr '\\0' 'x' </dev/zero | dd of=/dev/vda bs=4k count=1024 iflag=fullblock 2>/dev/null || poweroff -f; sync ;;
   nothing) poweroff -f ;;
+  again) printf '${octal(BOOT_SECTOR)}' | dd of=/dev/vda conv=notrunc 2>/dev/null
+    printf '\\125\\252' | dd of=/dev/vda bs=1 seek=510 conv=notrunc 2>/dev/null ;;
   silent) sleep 1000 ;;
   chatty) while :; do echo 'still at it'; sleep 1; done ;;
   panic) echo c >/proc/sysrq-trigger; sleep 100 ;;
@@ -36,7 +46,7 @@ case $what in
 esac
 echo 'Phase three: boot loader'
 case $what in
-  reboot) echo 'going round'; sync; reboot -f ;;
+  reboot | again) echo 'going round'; sync; reboot -f ;;
   unmarked) ;;
   unexpected) echo 'JOYENT_STATUS_POST=ok'; echo 'JOYENT_STATUS_DRIVERS=ok' ;;
   late) echo 'grub-installer: error: cannot install GRUB'; echo 'JOYENT_STATUS_POST=fail' ;;

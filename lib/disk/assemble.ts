@@ -2,7 +2,6 @@
  * Turns a directory into a disk that boots from BIOS and UEFI, without loop devices or mounts: every
  * tool writes into the sparse file at an offset, so it works in containers.
  */
-import { open } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { $, act, type Door } from '../cli/run.ts'
 import { writeBiosBoot } from './boot-sectors.ts'
@@ -22,13 +21,8 @@ export type DiskTimes = { epoch: number }
 
 const MKE2FS_CONFIG = fileURLToPath(new URL('mke2fs.conf', import.meta.url))
 
-/** An empty sparse file with a partition table. */
+/** Write a partition table to an empty disk. */
 export async function partitionDisk(disk: string, layout: Layout): Promise<void> {
-  await act(`create ${disk}, ${layout.bytes} bytes, sparse`, async () => {
-    const file = await open(disk, 'wx')
-    await file.truncate(layout.bytes)
-    await file.close()
-  })
   await $({ input: sfdiskScript(layout) })`sfdisk --quiet --no-reread --no-tell-kernel ${disk}`
 }
 

@@ -8,7 +8,8 @@ import { accessSync, constants } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { HostError } from '../cli/errors.ts'
 import { log } from '../cli/log.ts'
-import { $ } from '../cli/run.ts'
+import { $, type Output } from '../cli/run.ts'
+import type { QemuLacks } from './qemu.ts'
 
 export const ACCELERATORS = ['auto', 'kvm', 'tcg'] as const
 export type AcceleratorChoice = (typeof ACCELERATORS)[number]
@@ -18,6 +19,8 @@ export type Accelerator = {
   /** CPU model that works with it. */
   cpu: string
 }
+
+export type QemuProgram = { program: string; lacks: QemuLacks }
 
 /** A plain named model: under emulation "max" makes kernels panic at random. */
 const tcg: Accelerator = { name: 'tcg', cpu: 'Nehalem' }
@@ -45,24 +48,43 @@ const PROBE_PASSED = 33
 /** A working KVM needs half a second, emulation less than one. */
 const PROBE_SECONDS = 5
 
+/** The words that choose an accelerator. */
+export function acceleratorWords(name: Accelerator['name'], lacks: QemuLacks): string[] {
+  if (!lacks.has('accel')) return ['-accel', name === 'tcg' ? 'tcg,thread=multi' : name]
+  if (name === 'kvm') return lacks.has('enable-kvm') ? [] : ['-enable-kvm']
+  return lacks.has('no-kvm') ? [] : ['-no-kvm']
+}
+
 /** QEMU's words for one trial. */
-export function probeWords(cpu: string, qemu = 'qemu-system-x86_64'): string[] {
+export function probeWords(
+  cpu: string,
+  qemu: string,
+  lacks: QemuLacks,
+  accelerator: Accelerator['name'] = 'kvm',
+): string[] {
   return [
-    ...['timeout', '--kill-after=2', String(PROBE_SECONDS)],
+    ...['timeout', '-k', '2', String(PROBE_SECONDS)],
     qemu,
-    ...['-accel', 'kvm'],
+    ...acceleratorWords(accelerator, lacks),
     ...['-cpu', cpu],
-    ...['-m', '64M'],
-    ...['-nodefaults', '-display', 'none'],
-    ...['-device', 'isa-debug-exit,iobase=0xf4,iosize=1'],
+    ...['-m', '64'],
+    ...['-nodefaults', ...(lacks.has('display') ? ['-vnc', 'none'] : ['-display', 'none'])],
+    '-no-reboot',
+    ...(lacks.has('exit device') ? [] : ['-device', 'isa-debug-exit,iobase=0xf4,iosize=1']),
     ...['-drive', `file=${payload},format=raw,if=ide,snapshot=on`],
   ]
+}
+
+/** Without the exit device the payload ends by a reset; an old QEMU goes on without KVM, and says so. */
+function passed({ exitCode, stderr }: Output, lacks: QemuLacks): boolean {
+  if (!lacks.has('exit device')) return exitCode === PROBE_PASSED
+  return exitCode === 0 && !/kvm/i.test(stderr)
 }
 
 /** Whether KVM works: the CPU model that it works with, or why not. */
 async function probeKvm(
   device: string,
-  qemu: string | undefined,
+  { program, lacks }: QemuProgram,
 ): Promise<{ cpu: string } | { why: string }> {
   try {
     accessSync(device, constants.R_OK | constants.W_OK)
@@ -71,11 +93,12 @@ async function probeKvm(
   }
   let why = ''
   for (const cpu of KVM_MODELS) {
-    const { exitCode, stderr } = await $({
+    const ended = await $({
       nothrow: true,
       readOnly: true,
-    })`${probeWords(cpu, qemu)}`
-    if (exitCode === PROBE_PASSED) return { cpu }
+    })`${probeWords(cpu, program, lacks)}`
+    if (passed(ended, lacks)) return { cpu }
+    const { exitCode, stderr } = ended
     // What timeout exits with at the limit.
     why = [124, 137].includes(exitCode)
       ? `${device} is there, but a small program did not end within ${PROBE_SECONDS} s under it`
@@ -91,7 +114,8 @@ async function probeKvm(
  */
 export async function chooseAccelerator(
   choice: AcceleratorChoice,
-  { device = '/dev/kvm', qemu }: { device?: string; qemu?: string | undefined } = {},
+  qemu: QemuProgram,
+  device = '/dev/kvm',
 ): Promise<Accelerator> {
   if (choice === 'tcg') return tcg
   const probe = await probeKvm(device, qemu)

@@ -11,11 +11,11 @@ import { shellCommand } from '../cli/shell-words.ts'
 import { nearestExisting } from '../disk/directories.ts'
 import { chooseAccelerator } from './accelerator.ts'
 import { findFirmware, firmwareTool } from './firmware.ts'
-import { findQemu } from './qemu.ts'
 import { DEFAULTS, INSTANCE, readNetwork, readNetworkFiles } from './network/files.ts'
+import { askQemu, findQemu } from './qemu.ts'
 import { checkUplink, DHCPD, DHCPD_FIX } from './network/needs.ts'
-import { readService, serviceReason } from './network/state.ts'
 import { privilegesFix, readPrivileges } from './privileges.ts'
+import { readService, serviceReason } from './network/state.ts'
 import { GLOBAL_ZONE, type System } from './system.ts'
 import {
   aptInstall,
@@ -161,7 +161,8 @@ function checkUefi(family: string): HostCheck {
 /** KVM is tried, not believed. */
 async function checkAccelerator(): Promise<HostCheck> {
   const row = { name: 'KVM', for: 'installer, test-image' }
-  if (findQemu() === undefined) {
+  const program = findQemu()
+  if (program === undefined) {
     return {
       ...row,
       status: 'slower',
@@ -170,7 +171,7 @@ async function checkAccelerator(): Promise<HostCheck> {
     }
   }
   try {
-    const { cpu } = await chooseAccelerator('kvm')
+    const { cpu } = await chooseAccelerator('kvm', { program, lacks: await askQemu(program) })
     return { ...row, status: 'ok', found: `it works, with -cpu ${cpu}` }
   } catch (error) {
     if (!(error instanceof BuildError)) throw error

@@ -1,7 +1,8 @@
 /*
  * A boot sector that does what boot loaders and kernels do, to see whether KVM works on this machine
  * and is fast: copies 8 MiB byte by byte in protected mode without paging, as GRUB does with kernels,
- * then again in long mode with paging, and ends the machine through QEMU's isa-debug-exit device.
+ * then again in long mode with paging, and ends the machine through QEMU's isa-debug-exit device or,
+ * where QEMU is older than that, by a reset.
  * Some nested hypervisors never get that far, or take minutes.
  *
  * kvm-probe.bin is made of this, and accelerator.live.ts checks that it is:
@@ -86,6 +87,8 @@ long:
 	jnz 3b
 	movb $0x10, %al
 	outb %al, $0xf4			/* QEMU exits with 2 * 0x10 + 1 */
+	movb $0xfe, %al
+	outb %al, $0x64			/* the keyboard controller pulls the reset line */
 4:	hlt
 	jmp 4b
 

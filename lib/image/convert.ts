@@ -8,11 +8,11 @@ import { stopSignal } from '../cli/session.ts'
 import { allocatedExtents } from '../disk/extents.ts'
 import { seededGuid } from '../disk/identity.ts'
 import { restoreStream } from '../zfs/restore.ts'
-import { zvolStream } from '../zfs/write.ts'
+import { type ZvolSource, zvolStream } from '../zfs/write.ts'
 import { type Format, formatOfContent, formatOfName } from './formats.ts'
 import { gunzip, gzip } from './gzip.ts'
 import { writeImageFile } from './image-file.ts'
-import { writeZvolImage, type ZvolDisk } from './zvol-image.ts'
+import { writeZvolImage } from './zvol-image.ts'
 
 /** The bytes of a send stream, packed or not. */
 export function openStream(path: string, format: 'zfs' | 'zfs.gz'): AsyncIterable<Buffer> {
@@ -30,7 +30,10 @@ async function* plainFile(path: string): AsyncGenerator<Buffer> {
 }
 
 /** What the stream of a raw disk says; it all comes from the file, so the same file gives the same. */
-async function diskOf(path: string, volblocksize: number): Promise<ZvolDisk> {
+async function diskOf(
+  path: string,
+  volblocksize: number,
+): Promise<Omit<ZvolSource, 'extents' | 'onProgress'>> {
   const { size, mtimeMs } = await stat(path)
   const name = basename(path).replaceAll(/[^\w.-]/g, '_')
   return {
@@ -71,10 +74,12 @@ export async function convertImage(
   }
   if (from === 'raw') {
     const disk = await diskOf(input, volblocksize)
-    if (to === 'zfs.gz') return done((await writeZvolImage(disk, output, report)).bytes)
     const extents = await allocatedExtents(input)
-    const stream = zvolStream({ ...disk, extents, onProgress: report })
-    return done((await writeImageFile(stream, output, { signal })).bytes)
+    const stream = (onProgress: (fraction: number) => void) =>
+      zvolStream({ ...disk, extents, onProgress })
+    if (to === 'zfs') return done((await writeImageFile(stream(report), output, { signal })).bytes)
+    const says = `the send stream of ${input}`
+    return done((await writeZvolImage({ says, stream }, output, report)).bytes)
   }
   const stream = openStream(input, from)
   const pieces = to === 'zfs.gz' ? gzip(stream, { signal }) : stream

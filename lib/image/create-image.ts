@@ -15,6 +15,7 @@ import { act } from '../cli/run.ts'
 import type { Scope } from '../cli/scope.ts'
 import { session, stopSignal } from '../cli/session.ts'
 import { makeParents } from '../disk/directories.ts'
+import { makeDisk } from '../disk/disk.ts'
 import { seededGuid } from '../disk/identity.ts'
 import { ensureTools } from '../host/tools.ts'
 import { bootstrap } from '../methods/bootstrap.ts'
@@ -172,31 +173,23 @@ async function createImage(
     name: recipe.name,
     stamp: recipe.stamp.text,
   })
-  const disk = join(work, 'disk.raw')
-  const { serialLog, upstream } = await filled(method, build, host, disk, options)
+  const disk = await makeDisk(recipe.disk, work, scope)
+  const { serialLog, upstream } = await filled(method, build, host, disk.path, options)
 
   const base = `${recipe.name}-${recipe.version}`
   const stream = join(output.partial, `${base}.zfs.gz`)
-  const guid = seededGuid(seed, 'snapshot')
-  const image = await step('Write the image', (report) =>
-    writeZvolImage(
-      {
-        path: disk,
-        bytes: recipe.diskBytes,
-        guid,
-        createdAtSeconds: build.epochSeconds,
-        name: `zones/${base}@final`,
-      },
-      stream,
-      report,
-    ),
-  )
+  const snapshot = await disk.snapshot({
+    name: `zones/${base}@final`,
+    guid: seededGuid(seed, 'snapshot'),
+    createdAtSeconds: build.epochSeconds,
+  })
+  const image = await step('Write the image', (report) => writeZvolImage(snapshot, stream, report))
   const manifestPath = join(output.partial, `${base}.imgmanifest`)
   await step('Write the manifest', async () => {
     if (serialLog) await copyLog(serialLog, join(output.partial, `${base}.serial.log`))
     await act(`write ${manifestPath}`, () => {
       const { sha1, sha256, bytes } = image
-      const file = { sha1, bytes, datasetGuid: guid }
+      const file = { sha1, bytes, datasetGuid: snapshot.guid }
       const data = { ...manifestData(recipe, distro), upstream, sha256, file }
       return writeManifest(imageManifest(data), manifestPath)
     })
@@ -286,7 +279,7 @@ function manifestData(recipe: Recipe, distro: Distro) {
     version: recipe.version,
     description: recipe.description,
     homepage: recipe.homepage,
-    volumeBytes: recipe.diskBytes,
+    volumeBytes: recipe.disk.bytes,
     publishedAt: recipe.stamp.at,
     defaultUser: distro.defaultUser,
     firmware: recipe.release.firmware,

@@ -5,15 +5,15 @@
  * Whether the installation went well is judged before a byte is written: by the markers that it
  * prints on the serial console, where it prints some, and by there being something on the disk.
  */
-import { copyFile, mkdtemp, rename, rm, truncate, writeFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { BuildError, explain } from '../cli/errors.ts'
 import { step } from '../cli/progress.ts'
 import type { Scope } from '../cli/scope.ts'
-import { allocatedExtents } from '../disk/extents.ts'
 import { makeParents } from '../disk/directories.ts'
+import { type Disk, type DiskKind, makeDisk } from '../disk/disk.ts'
 import { seededGuid } from '../disk/identity.ts'
-import type { Accelerator } from '../host/accelerator.ts'
+import type { Hypervisor } from '../host/hypervisor.ts'
 import type { HardwareName } from '../machine/hardware.ts'
 import { install, installFirmware } from '../machine/install.ts'
 import { checkIso } from '../media/iso9660.ts'
@@ -39,9 +39,12 @@ export type HybridOptions = {
   prototype: string | undefined
   /** Directory of the image. */
   output: string
-  /** Directory of the disk while it is built; undefined: $TMPDIR. */
+  disk: DiskKind
+  /** Where the disk is built: the directory of a file (undefined: $TMPDIR), the dataset of a volume. */
   diskDir: string | undefined
   diskBytes: number
+  /** Of the volume that the image is, in bytes. */
+  blockBytes: number
   hardware: HardwareName
   firmware: 'bios' | 'uefi'
   memoryMiB: number
@@ -49,9 +52,11 @@ export type HybridOptions = {
   vnc: string
   /** Markers that the installation has to print; undefined: none is needed. */
   markers: readonly string[] | undefined
+  /** How often the guest reboots on its way. */
+  reboots: number
   /** For the installation, in seconds. */
   limit: number
-  /** QEMU's own words, handed over in order. */
+  /** The hypervisor's own words, handed over in order. */
   extra: readonly string[]
 }
 
@@ -67,7 +72,7 @@ const MIB = 1024 ** 2
 export async function prepareHybridImage(options: HybridOptions, at: Date): Promise<Prepared> {
   await checkIso(options.iso)
   await checkWritable(options.output)
-  if (options.diskDir !== undefined) await checkWritable(options.diskDir)
+  if (options.disk === 'file' && options.diskDir !== undefined) await checkWritable(options.diskDir)
   const prototype =
     options.prototype === undefined ? undefined : await readPrototype(options.prototype)
   if (prototype === undefined) checkDraft(described(options, at))
@@ -113,33 +118,37 @@ export type HybridImage = { manifest: string; image: ImageFile; serialLog: strin
  */
 export async function createHybridImage(
   { options, at, prototype }: Prepared,
-  host: { accelerator: Accelerator; qemu: string | undefined },
+  hypervisor: Hypervisor,
   scope: Scope,
 ): Promise<HybridImage> {
   const base = `${options.name}-${compactDay(at)}`
+  const { disk: kind, diskDir, diskBytes: bytes, blockBytes } = options
   const work = await scope.tempDir(
     `hybrid-${options.name}`,
-    options.diskDir && resolve(options.diskDir),
+    kind === 'file' && diskDir ? resolve(diskDir) : undefined,
   )
-  const disk = join(work, 'disk.raw')
   const serialLog = join(work, 'serial.log')
-  await step('Make the disk', async () => {
-    await writeFile(disk, '')
-    await truncate(disk, options.diskBytes)
-  })
+  const disk = await step('Make the disk', () =>
+    makeDisk({ kind, bytes, blockBytes, parent: diskDir ?? '/data' }, work, scope),
+  )
   await step('Install', async (report) => {
     await install(
       {
         name: options.name,
-        ...host,
+        hypervisor,
         hardware: options.hardware,
-        firmware: await installFirmware(options.firmware, options.hardware, work),
+        firmware: await installFirmware(
+          options.firmware,
+          { layout: options.hardware, hypervisor },
+          work,
+        ),
         memoryMiB: options.memoryMiB,
         cpus: options.cpus,
-        disks: [{ path: disk, format: 'raw' }],
+        disks: [{ path: disk.path, format: 'raw' }],
         cdroms: [options.iso],
         vnc: options.vnc,
         extra: options.extra,
+        reboots: options.reboots,
       },
       {
         phases: [],
@@ -161,24 +170,18 @@ export async function createHybridImage(
     throw explain(`write to "${output}"`, error)
   })
   scope.defer(`Remove ${partial}`, () => rm(partial, { recursive: true, force: true }))
-  const guid = seededGuid(`${base}/${at.toISOString()}`, 'snapshot')
+  const snapshot = await disk.snapshot({
+    name: `zones/${base}@final`,
+    guid: seededGuid(`${base}/${at.toISOString()}`, 'snapshot'),
+    createdAtSeconds: Math.floor(at.getTime() / 1000),
+  })
   const image = await step('Write the image', (report) =>
-    writeZvolImage(
-      {
-        path: disk,
-        bytes: options.diskBytes,
-        guid,
-        createdAtSeconds: Math.floor(at.getTime() / 1000),
-        name: `zones/${base}@final`,
-      },
-      join(partial, `${base}.zfs.gz`),
-      report,
-    ),
+    writeZvolImage(snapshot, join(partial, `${base}.zfs.gz`), report),
   )
   const manifest = join(partial, `${base}.imgmanifest`)
   await step('Write the manifest', async () => {
     const { sha1, sha256, bytes } = image
-    const file = { sha1, bytes, datasetGuid: guid }
+    const file = { sha1, bytes, datasetGuid: snapshot.guid }
     if (prototype === undefined) {
       await writeManifest(imageManifest({ ...described(options, at), sha256, file }), manifest)
     } else {
@@ -204,9 +207,8 @@ export async function createHybridImage(
 }
 
 /** An empty disk is what an installer leaves that gave up early. */
-async function checkNotEmpty(disk: string): Promise<void> {
-  const extents = await allocatedExtents(disk)
-  if (extents.length > 0) return
+async function checkNotEmpty(disk: Disk): Promise<void> {
+  if (!(await disk.isEmpty())) return
   throw new BuildError('Installation failed: it ended, and nothing is on the disk', {
     hint: 'Did the ISO boot, and does it install without questions? Look with VNC, or at its serial log',
   })

@@ -78,6 +78,11 @@ const requirements: Record<string, Rule> = {
   // brand and bootrom are not here: with either an image is hybrid no longer
 }
 
+const oneOf = (...words: string[]): Rule =>
+  rule(`${words.slice(0, -1).join(', ')} or ${words.at(-1)}`, (value) =>
+    words.includes(value as string),
+  )
+
 const file: Record<string, Rule> = {
   sha1: rule('40 lower-case hexadecimal digits', (value) => /^[0-9a-f]{40}$/.test(String(value))),
   size: integer('a number of bytes above 0', 1),
@@ -102,13 +107,11 @@ const fields: Record<string, Rule> = {
   public: is(true),
   published_at: rule('a UTC time, as 2026-05-08T00:00:00Z', isTime),
   type: is('zvol'),
-  os: rule('smartos, linux, windows, bsd, illumos or other', (value) =>
-    ['smartos', 'linux', 'windows', 'bsd', 'illumos', 'other'].includes(String(value)),
-  ),
+  os: oneOf('smartos', 'linux', 'windows', 'bsd', 'illumos', 'other'),
   description: text(/./s, 512, 'text'),
   homepage: text(/^https?:\/\/[^\s/]+/, 128, 'an http or https address'),
-  nic_driver: is('virtio'),
-  disk_driver: is('virtio'),
+  nic_driver: oneOf('virtio', 'e1000'),
+  disk_driver: oneOf('virtio', 'ide'),
   cpu_type: text(/^\w+$/, 64, 'a word'),
   image_size: integer('a whole number of MiB above 0', 1),
   users: optional(
@@ -150,6 +153,12 @@ export function strictProblems(manifest: unknown): string[] {
   if (!isObject(manifest)) return ['manifest: must be an object']
   const { files, requirements: required, ...rest } = manifest
   const problems = problemsOf(rest, fields, '')
+  // Old platforms have no other drivers; what we install has, and under bhyve there are no others.
+  for (const driver of ['nic_driver', 'disk_driver']) {
+    if (rest['os'] !== 'smartos' && rest[driver] !== undefined && rest[driver] !== 'virtio') {
+      problems.push(`${driver}: must be virtio (found ${JSON.stringify(rest[driver])})`)
+    }
+  }
   if (!Array.isArray(files) || files.length !== 1 || !isObject(files[0])) {
     problems.push('files: must be a list of one file')
   } else problems.push(...problemsOf(files[0], file, 'files[0].'))

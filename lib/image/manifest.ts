@@ -28,8 +28,8 @@ export type ImageManifest = {
     ssh_key: boolean
   }
   users: { name: string }[]
-  nic_driver: 'virtio'
-  disk_driver: 'virtio'
+  nic_driver: string
+  disk_driver: string
   cpu_type: string
   /** MiB */
   image_size: number
@@ -44,6 +44,11 @@ export type ManifestData = {
   volumeBytes: number
   publishedAt: Date
   defaultUser: string
+  /** As the manifest names it; undefined: linux. */
+  os?: string
+  /** Devices that an instance gets; undefined: virtio. */
+  nicDriver?: string
+  diskDriver?: string
   /** The point release that it was made of. */
   upstream?: string | undefined
   /** The one firmware that it boots from. */
@@ -90,7 +95,7 @@ export function imageManifest(data: ManifestData): ImageManifest {
     public: true,
     published_at: data.publishedAt.toISOString().replace(/\.\d+/, ''),
     type: 'zvol',
-    os: 'linux',
+    os: data.os ?? 'linux',
     files: [
       {
         sha1: data.file.sha1,
@@ -103,8 +108,8 @@ export function imageManifest(data: ManifestData): ImageManifest {
     homepage: data.homepage,
     requirements: { networks: [{ name: 'net0', description: 'public' }], ssh_key: true },
     users: [{ name: data.defaultUser }],
-    nic_driver: 'virtio',
-    disk_driver: 'virtio',
+    nic_driver: data.nicDriver ?? 'virtio',
+    disk_driver: data.diskDriver ?? 'virtio',
     cpu_type: 'host',
     image_size: data.volumeBytes / MIB,
     tags: {

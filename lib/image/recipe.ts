@@ -14,8 +14,9 @@ import {
 } from '../../distros/distro.ts'
 import { UsageError } from '../cli/errors.ts'
 import { parseList, parseSize, parseUrl, type Options, type OptionTable } from '../cli/options.ts'
+import { defaultDisk, diskOptions, type DiskWishes } from '../disk/disk.ts'
 import { SMALLEST_DISK } from '../disk/layout.ts'
-import type { AcceleratorChoice } from '../host/accelerator.ts'
+import type { HypervisorWishes } from '../host/hypervisor.ts'
 import { machineOptions } from '../machine/options.ts'
 import { checkGiven, type GivenMedia, parseDigest } from '../media/given.ts'
 import { compactDay, type Stamp } from './stamp.ts'
@@ -74,6 +75,12 @@ export const imageOptions = {
   },
   output: { arg: 'DIR', default: 'bits', help: 'where images go, below <name>/<stamp>/' },
   size: { arg: 'SIZE', default: '10G', parse: parseDiskSize, help: 'size of the disk' },
+  ...diskOptions,
+  dataset: {
+    arg: 'NAME',
+    default: '/data',
+    help: 'where volumes are made: a dataset, or what it is mounted at',
+  },
   kernel: { arg: 'PKG', parse: parseKernel, help: "kernel package instead of the release's own" },
   include: { arg: 'PKG,...', default: '', parse: parsePackages, help: 'packages to add' },
   customize: { arg: 'SCRIPT', help: 'run this inside the new system before it is cleaned up' },
@@ -122,7 +129,7 @@ export type Recipe = {
   method: MethodName
   target: 'smartos'
   layout: LayoutName
-  diskBytes: number
+  disk: DiskWishes
   kernel: string
   packages: string[]
   customize: string | undefined
@@ -145,8 +152,7 @@ export type InstallerRecipe = {
   pinned: string | undefined
   key: string | undefined
   answers: string | undefined
-  accel: AcceleratorChoice
-  qemu: string | undefined
+  hypervisor: HypervisorWishes
   memoryMiB: number
   cpus: number
   vnc: string
@@ -213,6 +219,7 @@ async function ownKeyring(method: MethodName, options: ImageOptions): Promise<st
 async function installerRecipe(
   method: MethodName,
   distro: Distro,
+  release: Release,
   options: ImageOptions,
 ): Promise<InstallerRecipe | undefined> {
   const { layout, iso, checksum, key, answers } = options
@@ -220,6 +227,9 @@ async function installerRecipe(
     const stray = INSTALLER_ONLY.find((name) => options[name] !== undefined)
     if (stray) throw new UsageError(`Option --${stray} needs --method installer`)
     if (layout === 'lvm') throw new UsageError('Option --layout lvm needs --method installer')
+    if (options.machine === 'bhyve') {
+      throw new UsageError('Option --machine bhyve needs --method installer')
+    }
     return undefined
   }
   if (iso === undefined && checksum !== undefined) parseDigest(checksum)
@@ -230,13 +240,31 @@ async function installerRecipe(
     pinned: iso === undefined ? checksum : undefined,
     key: key === undefined ? undefined : await findOwn('key', key),
     answers: answers === undefined ? undefined : await findOwn('answers', answers),
-    accel: options.accel,
-    qemu: options['qemu-binary'],
+    hypervisor: {
+      machine: options.machine,
+      accel: options.accel,
+      qemu: options['qemu-binary'],
+      cpu: release.cpu,
+    },
     memoryMiB: (options.memory ?? parseSize(distro.installer.memory)) / MIB,
     cpus: options.cpus,
     vnc: options.vnc,
     limitSeconds: options.timeout,
   }
+}
+
+function diskWishes(method: MethodName, options: ImageOptions): DiskWishes {
+  const { disk, size, volblocksize, dataset } = options
+  if (method === 'bootstrap' && disk === 'zvol') {
+    throw new UsageError('Option --disk zvol needs --method installer')
+  }
+  const kind = disk ?? (method === 'bootstrap' ? 'file' : defaultDisk())
+  return { kind, bytes: size, blockBytes: volblocksize, parent: dataset }
+}
+
+/** Debian's tools, which bootstrap builds with, are on Linux. */
+function defaultMethod(distro: Distro, platform: string = process.platform): MethodName {
+  return distro.bootstrap && platform !== 'sunos' ? 'bootstrap' : 'installer'
 }
 
 /**
@@ -256,7 +284,7 @@ export async function resolveRecipe(
     const known = distro.releases.map(({ version }) => version).join(', ')
     throw new UsageError(`Unknown ${distro.title} release "${wanted}": known are ${known}`)
   }
-  const method = options.method ?? (distro.bootstrap ? 'bootstrap' : 'installer')
+  const method = options.method ?? defaultMethod(distro)
   if (method === 'bootstrap' && !distro.bootstrap) {
     throw new UsageError(`${distro.title} can't be built by --method bootstrap: choose installer`)
   }
@@ -274,7 +302,7 @@ export async function resolveRecipe(
     method,
     target: 'smartos',
     layout: options.layout,
-    diskBytes: options.size,
+    disk: diskWishes(method, options),
     kernel,
     packages: [
       ...new Set([
@@ -295,6 +323,6 @@ export async function resolveRecipe(
     offline: options.offline,
     output: resolve(options.output),
     stamp,
-    installer: await installerRecipe(method, distro, options),
+    installer: await installerRecipe(method, distro, release, options),
   }
 }

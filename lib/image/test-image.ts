@@ -7,13 +7,9 @@ import { log } from '../cli/log.ts'
 import { step, timings } from '../cli/progress.ts'
 import type { Scope } from '../cli/scope.ts'
 import { stopSignal } from '../cli/session.ts'
-import {
-  type Accelerator,
-  type AcceleratorChoice,
-  chooseAccelerator,
-  withCpu,
-} from '../host/accelerator.ts'
+import type { Accelerator, AcceleratorChoice } from '../host/accelerator.ts'
 import { firmwareTool, needFirmware } from '../host/firmware.ts'
+import { chooseQemu } from '../host/hypervisor.ts'
 import { ensureTools, MACHINE_TOOLS } from '../host/tools.ts'
 import { hardware, type HardwareName } from '../machine/hardware.ts'
 import type { CheckResult, FirmwareName, FurtherBoot } from '../triton/boot-phases.ts'
@@ -78,14 +74,16 @@ export async function testImage(
   const matched = await step('Check the image', () => matchManifest(manifest))
   const only = matched.manifest!.firmware
   const firmwares = options.firmware ?? (only ? [only] : (['bios', 'uefi'] as const))
-  const accelerator = await step('Check the host', async () => {
+  const hypervisor = await step('Check the host', async () => {
     const { family } = hardware[options.hardware]
     const uefi = firmwares.includes('uefi')
     const tools = [...Object.values(MACHINE_TOOLS), ...(uefi ? [firmwareTool(family)] : [])]
     await ensureTools(tools, { install: options.install })
     if (uefi) needFirmware(family)
-    return withCpu(await chooseAccelerator(options.accel), matched.manifest!.cpu)
+    const { cpu } = matched.manifest!
+    return chooseQemu({ accel: options.accel, qemu: undefined, cpu })
   })
+  const { accelerator } = hypervisor
   const work = await scope.tempDir('test-image')
   const disk = join(work, 'disk.raw')
   const image = await step('Restore the image', () =>
@@ -104,7 +102,7 @@ export async function testImage(
         image: { name, version, disk, volumeBytes: image.stream.volumeBytes, user: defaultUser },
         firmware,
         hardware: options.hardware,
-        accelerator,
+        hypervisor,
         memoryMiB: options.memoryMiB,
         cpus: options.cpus ?? cpusFor(accelerator, firmwares.length),
         boots: furtherBoots(i, firmwares.length, accelerator),

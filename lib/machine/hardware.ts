@@ -19,10 +19,6 @@ type Hardware = {
   nic: (netdev: string, mac: string) => string
 }
 
-/** Order of booting: QEMU's own loader of kernels takes 0. */
-export const FIRST_CD = 1
-const FIRST_DISK = 2
-
 /** Without a boot ROM: nothing here boots from the network. */
 const nicTail = (netdev: string, mac: string) => `netdev=${netdev},mac=${mac},romfile=`
 
@@ -31,7 +27,7 @@ export const hardware: Record<HardwareName, Hardware> = {
   kvm: {
     machine: 'pc',
     family: 'pc-i440fx',
-    disk: (drive, i) => `virtio-blk-pci,drive=${drive},bootindex=${i + FIRST_DISK}`,
+    disk: (drive) => `virtio-blk-pci,drive=${drive}`,
     cdrom: (drive, i) => `ide-cd,drive=${drive},bus=ide.${i}`,
     nic: (netdev, mac) => `virtio-net-pci,${nicTail(netdev, mac)}`,
   },
@@ -41,7 +37,7 @@ export const hardware: Record<HardwareName, Hardware> = {
     machine: 'q35',
     family: 'pc-q35',
     disk: (drive, i) =>
-      `virtio-blk-pci,drive=${drive},bootindex=${i + FIRST_DISK},bus=pcie.0,addr=${i === 0 ? '4.0' : `5.${i - 1}`},disable-modern=on,disable-legacy=off`,
+      `virtio-blk-pci,drive=${drive},bus=pcie.0,addr=${i === 0 ? '4.0' : `5.${i - 1}`},disable-modern=on,disable-legacy=off`,
     // q35's own controller is AHCI, as bhyve's drive for CDs is.
     cdrom: (drive, i) => `ide-cd,drive=${drive},bus=ide.${i}`,
     nic: (netdev, mac) =>
@@ -51,7 +47,7 @@ export const hardware: Record<HardwareName, Hardware> = {
   legacy: {
     machine: 'pc',
     family: 'pc-i440fx',
-    disk: (drive, i) => `ide-hd,drive=${drive},bootindex=${i + FIRST_DISK},bus=ide.${i},unit=0`,
+    disk: (drive, i) => `ide-hd,drive=${drive},bus=ide.${i},unit=0`,
     cdrom: (drive, i) => `ide-cd,drive=${drive},bus=ide.${i},unit=1`,
     nic: (netdev, mac) => `e1000,${nicTail(netdev, mac)}`,
   },

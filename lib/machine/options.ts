@@ -1,8 +1,15 @@
 /** Options of every command that runs a virtual machine in which something is installed. */
 import { type OptionTable, parseCount, parseSize } from '../cli/options.ts'
 import { ACCELERATORS } from '../host/accelerator.ts'
+import { HYPERVISORS } from '../host/hypervisor.ts'
 
 export const machineOptions = {
+  machine: {
+    arg: 'NAME',
+    choices: HYPERVISORS,
+    default: 'qemu',
+    help: "what runs it; bhyve is SmartOS' own",
+  },
   accel: {
     arg: 'NAME',
     choices: ACCELERATORS,

@@ -1,56 +1,21 @@
 /** QEMU's command line for a machine, from a description. Source: qemu-system-x86_64(1). */
-import type { Accelerator } from '../host/accelerator.ts'
-import { FIRST_CD, hardware, type HardwareName, type MachineFirmware } from './hardware.ts'
+import { acceleratorWords } from '../host/accelerator.ts'
+import type { QemuHypervisor } from '../host/hypervisor.ts'
+import { hardware, type MachineFirmware } from './hardware.ts'
+import { type Kernel, type MachineSpec, type Nic, smbiosFields } from './spec.ts'
 
-export type MachineDisk = { path: string; format: 'qcow2' | 'raw' }
-
-export type Nic = {
-  mac: string
-  /** The guest's own network, made by QEMU. */
-  subnet: string
-  gateway: string
-  resolver: string
-  /** Nothing leaves it; otherwise the guest reaches what the host does. */
-  closed: boolean
-  /** Reached from the host's loopback at a port that QEMU chooses. */
-  forward?: { address: string; port: number }
-}
-
-/** A kernel that is booted without a boot loader. */
-export type Kernel = { kernel: string; initrd: string; arguments: readonly string[] }
-
-export type MachineSpec = {
-  /** In messages: `bios`. */
-  name: string
-  /** QEMU's program; undefined: the usual one, from $PATH. */
-  qemu?: string | undefined
-  accelerator: Accelerator
-  hardware: HardwareName
-  firmware: MachineFirmware
-  memoryMiB: number
-  cpus: number
-  /** As SMBIOS tells it; a SmartOS machine's is the instance's. */
-  uuid: string
-  disks: readonly MachineDisk[]
-  /** ISO images, in the order of their drives. */
-  cdroms?: readonly string[]
-  /** Booted instead of a disk. */
-  kernel?: Kernel | undefined
-  nic: Nic
-  /** Address that VNC listens on, with a password; the first free port from 5900 up. */
-  vnc?: string
-  /** The operator's own words, last of all. */
-  extra?: readonly string[]
+export type QemuSpec = MachineSpec & {
+  hypervisor: QemuHypervisor
   /** Unix sockets that QEMU listens on. */
   sockets: { console: string; metadata: string; qmp: string }
 }
 
+/** Order of booting: QEMU's own loader of kernels takes 0. */
+const FIRST_CD = 1
+const FIRST_DISK = 2
+
 /** A value in a comma-separated list: commas in it are doubled. */
 const listed = (value: string) => value.replaceAll(',', ',,')
-
-/** What cloud-init and mdata-client know a SmartOS instance by. */
-const smbios = (uuid: string) =>
-  `type=1,manufacturer=Joyent,product=SmartDC HVM,version=7.20000101T000000Z,serial=${uuid},uuid=${uuid},sku=001,family=Virtual Machine`
 
 function firmwareWords(firmware: MachineFirmware): string[] {
   if (firmware === 'bios') return []
@@ -62,54 +27,83 @@ function firmwareWords(firmware: MachineFirmware): string[] {
 }
 
 /**
- * The whole command; the machine ends when its guest reboots or powers off, and with
- * the process that started it.
+ * The whole command; the machine ends when its guest reboots or powers off, and with the process that
+ * started it. What this QEMU lacks is done without, or as it was done before.
  */
-export function qemuWords(spec: MachineSpec): string[] {
-  const { accelerator, nic, sockets } = spec
+export function qemuWords(spec: QemuSpec): string[] {
+  const { nic, sockets } = spec
+  const { program, lacks, accelerator, leash } = spec.hypervisor
   const parts = hardware[spec.hardware]
   const socket = (id: string, path: string) =>
     `socket,id=${id},path=${listed(path)},server=on,wait=off`
   return [
-    // A machine must not outlive us, however we end.
-    ...['setpriv', '--pdeathsig', 'KILL', '--'],
-    spec.qemu ?? 'qemu-system-x86_64',
+    ...leash,
+    program,
     ...['-name', `hybrid-images-${spec.name}`],
-    ...['-machine', parts.machine],
-    ...['-accel', accelerator.name === 'tcg' ? 'tcg,thread=multi' : accelerator.name],
+    ...[lacks.has('machine') ? '-M' : '-machine', parts.machine],
+    ...acceleratorWords(accelerator.name, lacks),
     ...['-cpu', accelerator.cpu],
     ...['-smp', String(spec.cpus)],
-    ...['-m', `${spec.memoryMiB}M`],
-    ...['-smbios', smbios(spec.uuid)],
+    ...['-m', String(spec.memoryMiB)],
+    ...['-smbios', `type=${smbiosFields(spec.uuid)},uuid=${spec.uuid}`],
     ...['-rtc', 'base=utc'],
     '-nodefaults',
     '-no-reboot', // the end of a boot is the end of the process, as on SmartOS
     ...['-vga', 'std'],
-    ...['-display', 'none'],
+    ...screenWords(spec),
     ...firmwareWords(spec.firmware),
-    ...spec.disks.flatMap(({ path, format }, i) => [
-      ...[
-        '-drive',
-        `file=${listed(path)},format=${format},if=none,id=disk${i},discard=unmap,cache=unsafe`,
-      ],
-      ...['-device', parts.disk(`disk${i}`, i)],
-    ]),
-    ...(spec.cdroms ?? []).flatMap((path, i) => [
-      ...['-drive', `file=${listed(path)},format=raw,if=none,id=cd${i},readonly=on`],
-      // Before the disks; firmware goes on to them when it is no boot medium.
-      ...['-device', parts.cdrom(`cd${i}`, i) + (i === 0 ? `,bootindex=${FIRST_CD}` : '')],
-    ]),
+    ...diskWords(spec),
     ...kernelWords(spec.kernel),
     ...['-netdev', netdev(nic)],
     ...['-device', parts.nic('net0', nic.mac)],
-    ...['-device', 'virtio-rng-pci'],
+    ...(lacks.has('rng') ? [] : ['-device', 'virtio-rng-pci']),
     ...['-chardev', socket('console', sockets.console)],
     ...['-serial', 'chardev:console'],
     ...['-chardev', socket('metadata', sockets.metadata)],
     ...['-serial', 'chardev:metadata'],
     ...['-qmp', `unix:${listed(sockets.qmp)},server=on,wait=off`],
-    ...(spec.vnc === undefined ? [] : ['-vnc', `${spec.vnc}:0,to=99,password=on`]),
     ...(spec.extra ?? []),
+  ]
+}
+
+function screenWords({ vnc, hypervisor: { lacks } }: QemuSpec): string[] {
+  const none = lacks.has('display')
+    ? vnc === undefined
+      ? ['-vnc', 'none']
+      : []
+    : ['-display', 'none']
+  if (vnc === undefined) return none
+  // Old ones know the bare word only, new ones warn of it.
+  const password = lacks.has('display') ? 'password' : 'password=on'
+  return [...none, '-vnc', `${vnc}:0,to=99,${password}`]
+}
+
+function diskWords({ hypervisor: { lacks }, ...spec }: QemuSpec): string[] {
+  const { disk, cdrom } = hardware[spec.hardware]
+  const cdroms = spec.cdroms ?? []
+  const writing = [
+    ...(lacks.has('discard') ? [] : ['discard=unmap']),
+    ...(lacks.has('unsafe cache') ? [] : ['cache=unsafe']),
+  ]
+  // CDs before the disks; firmware goes on to them when the first is no boot medium.
+  const order = (place: number) => (lacks.has('bootindex') ? '' : `,bootindex=${place}`)
+  const plain = (device: string) =>
+    lacks.has('ide-cd') ? device.replace(/^ide-(cd|hd)/, 'ide-drive') : device
+  const medium = lacks.has('ide-cd') ? ',media=cdrom' : ''
+  return [
+    ...(lacks.has('bootindex') ? ['-boot', `order=${cdroms.length > 0 ? 'dc' : 'c'}`] : []),
+    ...spec.disks.flatMap(({ path, format }, i) => [
+      '-drive',
+      [`file=${listed(path)}`, `format=${format}`, 'if=none', `id=disk${i}`, ...writing].join(','),
+      '-device',
+      plain(disk(`disk${i}`, i)) + order(FIRST_DISK + i),
+    ]),
+    ...cdroms.flatMap((path, i) => [
+      '-drive',
+      `file=${listed(path)},format=raw,if=none,id=cd${i},readonly=on${medium}`,
+      '-device',
+      plain(cdrom(`cd${i}`, i)) + (i === 0 ? order(FIRST_CD) : ''),
+    ]),
   ]
 }
 

@@ -7,8 +7,8 @@ import { BuildError } from '../cli/errors.ts'
 import type { Report } from '../cli/progress.ts'
 import { stopSignal } from '../cli/session.ts'
 import type { Limits } from './console.ts'
-import { howEnded, type Machine } from './machine.ts'
 import { checkMarkers, readMarkers } from './markers.ts'
+import type { Machine } from './spec.ts'
 
 export type InstallerPhase = {
   title: string
@@ -29,6 +29,10 @@ export type Supervision = {
   limits: Limits
   /** For all of it. */
   totalSeconds?: number
+  /** What the console said before the guest rebooted, if it did. */
+  earlier?: string
+  /** A reboot is no end: another machine goes on. */
+  goesOn?: boolean
   /** Called with every line of the console. */
   onLine?: (line: string) => void
 }
@@ -122,12 +126,11 @@ export async function superviseInstaller(
     }
     await delay(WATCH_MS, undefined, { signal: stopSignal() })
   }
-  const { output } = machine
-  if (output?.exitCode !== 0) {
-    throw failure(output ? `QEMU ${howEnded(output)}` : 'it was interrupted')
-  }
+  const { end } = machine
+  if (end?.how === 'failed') throw failure(end.says)
+  if (end?.how === 'reboot' && watch.goesOn) return console.text
   try {
-    if (watch.markers) checkMarkers(console.text, watch.markers)
+    if (watch.markers) checkMarkers((watch.earlier ?? '') + console.text, watch.markers)
   } catch (error) {
     throw failure((error as Error).message.replace(/^Installation failed: /, ''))
   }

@@ -17,7 +17,7 @@ export type GivenMedia = {
   checksum: string | undefined
 }
 
-const isAddress = (text: string) => /^https?:\/\//.test(text)
+export const isAddress = (text: string) => /^https?:\/\//.test(text)
 
 /** @throws {UsageError} when an address has no digest */
 export function checkGiven({ iso, checksum }: GivenMedia): void {

@@ -28,6 +28,9 @@ export async function checkIso(path: string): Promise<void> {
   })
 }
 
+/** Where boot loaders on CDs expect to be told of themselves. */
+const EL_TORITO = ['-c', 'boot.cat', '-no-emul-boot', '-boot-load-size', '4', '-boot-info-table']
+
 /** Paths of all files in an image, as it names them. @throws {BuildError} when it is none, or damaged */
 export async function listIso(path: string): Promise<string[]> {
   await checkIso(path)
@@ -74,20 +77,23 @@ export async function extractFromIso(
 }
 
 /**
- * Write a small image of a directory: answers for an installer, on a CD of this label.
+ * Write an image of a directory: answers for an installer, on a CD of this label.
  *
  * @param epochSeconds time of everything in it, so that the same answers give the same image
+ * @param biosLoader path in the directory of what BIOS boots from it (El Torito, no emulation)
  */
 export async function writeIso(
   directory: string,
   path: string,
-  options: { label: string; epochSeconds: number },
+  options: { label: string; epochSeconds: number; biosLoader?: string },
 ): Promise<void> {
+  const { biosLoader } = options
   const env = { SOURCE_DATE_EPOCH: String(options.epochSeconds) }
   const words = [
     ...['xorriso', '-as', 'mkisofs', '-quiet'],
     ...['-volid', options.label],
     ...['-joliet', '-rational-rock', '--set_all_file_dates', `=${options.epochSeconds}`],
+    ...(biosLoader === undefined ? [] : ['-b', biosLoader, ...EL_TORITO]),
     ...['-output', path],
     directory,
   ]

@@ -52,7 +52,7 @@ export const bootstrap: Method = {
     return {}
   },
   async fetch(build, report) {
-    const layout = plainLayout(build.recipe.diskBytes, build.seed)
+    const layout = plainLayout(build.recipe.disk.bytes, build.seed)
     if (builder() === 'unshare') await prepareNamespace(build.scope, build.work)
     await fetchPackages(fillOptions(build, layout, await findKeyring(build)), report)
     return packageCache(build)
@@ -62,7 +62,7 @@ export const bootstrap: Method = {
   },
   async fill(build, _host, disk, { fetched }) {
     const { distro, recipe, scope, work } = build
-    const layout = plainLayout(recipe.diskBytes, build.seed)
+    const layout = plainLayout(recipe.disk.bytes, build.seed)
     const times = { epoch: build.epochSeconds }
     if (builder() === 'unshare') await prepareNamespace(scope, work)
     const offline = recipe.offline || !fetched

@@ -5,7 +5,7 @@
  * on a second CD. It is watched on the serial console to its power-off.
  */
 import { existsSync } from 'node:fs'
-import { rename, rm, truncate, writeFile } from 'node:fs/promises'
+import { rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Distro } from '../../distros/distro.ts'
 import { BuildError } from '../cli/errors.ts'
@@ -13,13 +13,12 @@ import { step } from '../cli/progress.ts'
 import { act } from '../cli/run.ts'
 import { session } from '../cli/session.ts'
 import { makeParents } from '../disk/directories.ts'
-import { chooseAccelerator, withCpu } from '../host/accelerator.ts'
-import { findQemu } from '../host/qemu.ts'
-import { INSTALLER_TOOLS, MACHINE_TOOLS, TOOLS } from '../host/tools.ts'
+import { chooseHypervisor, hypervisorTools } from '../host/hypervisor.ts'
+import { INSTALLER_TOOLS, TOOLS } from '../host/tools.ts'
 import type { InstallerRecipe, Recipe } from '../image/recipe.ts'
 import { pointRelease } from '../image/updates.ts'
 import { install } from '../machine/install.ts'
-import type { Kernel } from '../machine/qemu.ts'
+import type { Kernel } from '../machine/spec.ts'
 import type { FetchOptions } from '../media/fetch.ts'
 import { findGiven } from '../media/given.ts'
 import { addToInitrd, writeTree } from '../media/initrd.ts'
@@ -38,22 +37,11 @@ const wanted = (recipe: Recipe): InstallerRecipe => {
 export const installer: Method = {
   tools(_distro, recipe) {
     const { curl, xorriso, cpio } = INSTALLER_TOOLS
-    const { qemu, seabios, timeout, setpriv, qemuImg } = MACHINE_TOOLS
-    const given = wanted(recipe).qemu
-    const present = findQemu(given)
-    return [
-      ...[curl, xorriso, cpio, timeout, setpriv, qemuImg, TOOLS.libdeflateGzip],
-      ...(present === undefined ? [qemu] : []),
-      ...(present === undefined || present.endsWith('/qemu-system-x86_64') ? [seabios] : []),
-    ]
+    const machine = hypervisorTools(wanted(recipe).hypervisor)
+    return [curl, xorriso, cpio, TOOLS.qemuImg, TOOLS.libdeflateGzip, ...machine]
   },
   async checkHost(recipe) {
-    const { accel, qemu: given } = wanted(recipe)
-    const qemu = findQemu(given)
-    // A trial of KVM takes seconds, and is no part of what would be done.
-    const choice = session.dryRun && accel === 'auto' ? 'tcg' : accel
-    const accelerator = withCpu(await chooseAccelerator(choice, { qemu }), recipe.release.cpu)
-    return { machine: { qemu, accelerator } }
+    return { hypervisor: await chooseHypervisor(wanted(recipe).hypervisor) }
   },
   async fetch(build, report) {
     const media = await findMedia(build, { report }, build.recipe.offline)
@@ -84,17 +72,13 @@ export const installer: Method = {
     const { memoryMiB, cpus, vnc, limitSeconds } = wanted(recipe)
     const media = await findMedia(build, {}, recipe.offline || !fetched)
     const { kernel, cdroms } = await step('Write the answers', () => bootFiles(build, media))
-    await act(`make ${disk} of ${recipe.diskBytes} bytes`, async () => {
-      await writeFile(disk, '')
-      await truncate(disk, recipe.diskBytes)
-    })
     const serialLog = join(work, 'serial.log')
     const { phases, markers, question, complaint, limits } = installerOf(distro, recipe.release)
     await step('Install', (report) =>
       install(
         {
           name: recipe.name,
-          ...host.machine!,
+          hypervisor: host.hypervisor!,
           hardware: 'kvm',
           firmware: 'bios',
           memoryMiB,
@@ -166,7 +150,7 @@ async function bootFiles(
     await act(`add the answers to ${initrd}`, () =>
       addToInitrd(vendors, files, initrd, work, epochSeconds),
     )
-    return { kernel: { kernel, initrd, arguments: words }, cdroms: [] }
+    return { kernel: { kernel, initrd, arguments: words, medium: media.path }, cdroms: [] }
   }
   const iso = join(work, 'answers.iso')
   await act(`write the answers to ${iso}`, async () => {
@@ -174,7 +158,8 @@ async function bootFiles(
     await writeTree(files, tree)
     await writeIso(tree, iso, { label: carrier.cd, epochSeconds })
   })
-  return { kernel: { kernel, initrd: vendors, arguments: words }, cdroms: [iso] }
+  const booted = { kernel, initrd: vendors, arguments: words, medium: media.path }
+  return { kernel: booted, cdroms: [iso] }
 }
 
 function bootPair(

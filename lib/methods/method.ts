@@ -2,14 +2,14 @@
 import type { Distro } from '../../distros/distro.ts'
 import type { Report } from '../cli/progress.ts'
 import type { Scope } from '../cli/scope.ts'
-import type { Accelerator } from '../host/accelerator.ts'
+import type { Hypervisor } from '../host/hypervisor.ts'
 import type { Tool } from '../host/tools.ts'
 import type { Recipe } from '../image/recipe.ts'
 
 /** What was found out about this machine. */
 export type Host = {
   /** For methods that install in a machine. */
-  machine?: { qemu: string | undefined; accelerator: Accelerator }
+  hypervisor?: Hypervisor
 }
 
 export type Build = {
@@ -40,6 +40,6 @@ export type Method = {
   fetch(build: Build, report: Report): Promise<string>
   /** Stage iso: what an installer would be told, as files to read; where they are, if there are any. */
   answers(build: Build): Promise<string | undefined>
-  /** Fill the disk, in steps of its own. */
+  /** Fill the empty disk at this path, in steps of its own. */
   fill(build: Build, host: Host, disk: string, options: { fetched: boolean }): Promise<Filled>
 }

@@ -10,10 +10,10 @@ import { join } from 'node:path'
 import { BuildError } from '../cli/errors.ts'
 import type { Scope } from '../cli/scope.ts'
 import { stopSignal } from '../cli/session.ts'
-import type { Accelerator } from '../host/accelerator.ts'
+import type { QemuHypervisor } from '../host/hypervisor.ts'
 import { ConsoleTimeout, type Limits } from '../machine/console.ts'
 import type { HardwareName } from '../machine/hardware.ts'
-import type { Machine } from '../machine/machine.ts'
+import type { QemuMachine } from '../machine/qemu-machine.ts'
 import {
   ANSWERS,
   BANNER,
@@ -63,7 +63,7 @@ export type BootTest = {
   image: TestedImage
   firmware: FirmwareName
   hardware: HardwareName
-  accelerator: Accelerator
+  hypervisor: QemuHypervisor
   memoryMiB: number
   cpus: number
   /** What follows the first boot. */
@@ -108,7 +108,7 @@ export async function bootTest(test: BootTest, scope: Scope): Promise<BootTestRe
 class Run {
   readonly results: CheckResult[] = []
   readonly moments: Moment[] = []
-  machine: Machine | undefined
+  machine: QemuMachine | undefined
   readonly #test: BootTest
   readonly #scope: Scope
   readonly #limits: PhaseLimits
@@ -124,7 +124,7 @@ class Run {
   constructor(test: BootTest, scope: Scope) {
     this.#test = test
     this.#scope = scope
-    this.#limits = phaseLimits(test.accelerator, test.limit)
+    this.#limits = phaseLimits(test.hypervisor.accelerator, test.limit)
   }
 
   async all(): Promise<void> {

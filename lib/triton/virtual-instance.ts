@@ -6,11 +6,11 @@ import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { $ } from '../cli/run.ts'
 import type { Scope } from '../cli/scope.ts'
-import type { Accelerator } from '../host/accelerator.ts'
 import { needFirmware } from '../host/firmware.ts'
+import type { QemuHypervisor } from '../host/hypervisor.ts'
 import { hardware, type HardwareName, type MachineFirmware } from '../machine/hardware.ts'
-import { type Machine, startMachine } from '../machine/machine.ts'
-import type { MachineDisk } from '../machine/qemu.ts'
+import { type QemuMachine, startQemu } from '../machine/qemu-machine.ts'
+import type { MachineDisk } from '../machine/spec.ts'
 import type { FirmwareName } from './boot-phases.ts'
 import { type Instance, makeInstance, metadataOf } from './instance.ts'
 import { Metadata } from './metadata.ts'
@@ -21,7 +21,7 @@ import { type Login, makeKey } from './ssh.ts'
 export type InstanceHost = {
   firmware: FirmwareName
   hardware: HardwareName
-  accelerator: Accelerator
+  hypervisor: QemuHypervisor
   memoryMiB: number
   cpus: number
   /** User that the instance's keys are for. */
@@ -48,7 +48,7 @@ export type VirtualInstance = {
   /** Private key of its root_authorized_keys. */
   key: string
   /** Boot it; the machine lives until the guest reboots or powers off. */
-  powerOn(): Promise<{ machine: Machine; login: Login }>
+  powerOn(): Promise<{ machine: QemuMachine; login: Login }>
 }
 
 /** Make an instance: a disk over the image, an empty one beside it, a key. */
@@ -69,10 +69,10 @@ export async function createInstance(
   const firmware = await firmwareOf(host, own('variables.fd'))
 
   const powerOn = async () => {
-    const machine = await startMachine(
+    const machine = await startQemu(
       {
         name: host.firmware,
-        accelerator: host.accelerator,
+        hypervisor: host.hypervisor,
         hardware: host.hardware,
         firmware,
         memoryMiB: host.memoryMiB,

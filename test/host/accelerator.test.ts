@@ -4,6 +4,7 @@ import { chmod, readFile, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { HostError } from '../../lib/cli/errors.ts'
 import { chooseAccelerator } from '../../lib/host/accelerator.ts'
+import type { QemuFeature } from '../../lib/host/qemu.ts'
 import { inTemporaryDir } from '../temporary.ts'
 
 /** A stand-in for QEMU that ends as told, and an ordinary file for /dev/kvm. */
@@ -23,36 +24,38 @@ async function withQemu<T>(script: string, use: (device: string) => Promise<T>):
   })
 }
 
+const qemu = { program: 'qemu-system-x86_64', lacks: new Set<QemuFeature>() }
+
 const choosing = suite('chooseAccelerator()')
 choosing('takes KVM when the payload ends', () =>
   withQemu('exit 33', async (device) => {
-    assert.equal(await chooseAccelerator('auto', { device }), { name: 'kvm', cpu: 'host' })
+    assert.equal(await chooseAccelerator('auto', qemu, device), { name: 'kvm', cpu: 'host' })
   }),
 )
 choosing('takes a plain processor when the host’s own is refused', () =>
   withQemu(
     'case "$*" in *"-cpu host"*) echo "error: MSR" >&2; exit 134;; esac; exit 33',
     async (device) => {
-      assert.equal(await chooseAccelerator('auto', { device }), { name: 'kvm', cpu: 'qemu64' })
+      assert.equal(await chooseAccelerator('auto', qemu, device), { name: 'kvm', cpu: 'qemu64' })
     },
   ),
 )
 choosing('emulates when KVM is there and does not work', () =>
   withQemu('echo "error: MSR" >&2; exit 1', async (device) => {
-    assert.is((await chooseAccelerator('auto', { device })).name, 'tcg')
+    assert.is((await chooseAccelerator('auto', qemu, device)).name, 'tcg')
   }),
 )
 choosing('emulates when there is no KVM', async () => {
-  assert.is((await chooseAccelerator('auto', { device: '/nonexistent/kvm' })).name, 'tcg')
+  assert.is((await chooseAccelerator('auto', qemu, '/nonexistent/kvm')).name, 'tcg')
 })
 choosing('does not try what is not asked for', () =>
   withQemu('exit 33', async (device) => {
-    assert.is((await chooseAccelerator('tcg', { device })).name, 'tcg')
+    assert.is((await chooseAccelerator('tcg', qemu, device)).name, 'tcg')
   }),
 )
 choosing('refuses KVM that does not work, with QEMU’s words', () =>
   withQemu('echo "error: failed to set MSR" >&2; exit 134', async (device) => {
-    const error = await chooseAccelerator('kvm', { device }).then(
+    const error = await chooseAccelerator('kvm', qemu, device).then(
       () => undefined,
       (reason: unknown) => reason,
     )
@@ -62,7 +65,7 @@ choosing('refuses KVM that does not work, with QEMU’s words', () =>
 )
 choosing('says when the payload does not end', () =>
   withQemu('exit 124', async (device) => {
-    const error = await chooseAccelerator('kvm', { device }).catch((reason: Error) => reason)
+    const error = await chooseAccelerator('kvm', qemu, device).catch((reason: Error) => reason)
     assert.match((error as Error).message, /did not end within \d+ s/)
   }),
 )

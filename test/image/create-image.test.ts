@@ -82,8 +82,8 @@ dry('prints the recipe and every command in order, and touches nothing', () =>
     const text = lines.join('\n')
     assert.match(text, /"title": "Debian 12 \(bookworm\)"/)
     const order = [
+      /^# make .*disk\.raw of \d+ bytes/m,
       /^\S.*mmdebstrap --verbose/m,
-      /^# create .*disk\.raw/m,
       /^sfdisk /m,
       /mkfs\.ext4 /,
       /mkfs\.vfat /,

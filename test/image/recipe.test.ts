@@ -33,15 +33,15 @@ async function refusal(...argv: string[]): Promise<string> {
 const resolving = suite('resolveRecipe()')
 resolving('knows releases by number and codename', async () => {
   for (const word of ['12', 'bookworm']) {
-    const { name, version, title, kernel, diskBytes } = await recipe([word])
+    const { name, version, title, kernel, disk } = await recipe([word])
     assert.equal(
-      { name, version, title, kernel, diskBytes },
+      { name, version, title, kernel, disk },
       {
         name: 'debian-12',
         version: '20260508',
         title: 'Debian 12 (bookworm)',
         kernel: 'linux-image-amd64',
-        diskBytes: 10 * 1024 ** 3,
+        disk: { kind: 'file', bytes: 10 * 1024 ** 3, blockBytes: 8192, parent: '/data' },
       },
     )
   }
@@ -130,6 +130,22 @@ resolving('has a machine for the installer only', async () => {
   assert.is(installer?.memoryMiB, 3072)
   assert.is(installer?.cpus, 4)
   assert.is(installer?.medium, undefined)
+})
+resolving('makes volumes where the machine writes to them', async () => {
+  const { disk } = await recipe([
+    ...['12', '--method', 'installer', '--disk', 'zvol', '--volblocksize', '16K'],
+    ...['--dataset', 'zones/a/builds'],
+  ])
+  assert.equal(
+    { kind: disk.kind, blockBytes: disk.blockBytes, parent: disk.parent },
+    { kind: 'zvol', blockBytes: 16384, parent: 'zones/a/builds' },
+  )
+  assert.match(await refusal('12', '--disk', 'zvol'), /--disk zvol needs --method installer/)
+  assert.match(await refusal('12', '--machine', 'bhyve'), /--machine bhyve needs --method inst/)
+  assert.match(
+    await refusal('12', '--volblocksize', '3K'),
+    /^Cannot use blocks of "3K": a power of two from 512 to 128K/,
+  )
 })
 resolving.run()
 

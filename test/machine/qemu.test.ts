@@ -1,11 +1,18 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { QEMU_FEATURES } from '../../lib/host/qemu.ts'
 import { HARDWARE } from '../../lib/machine/hardware.ts'
-import { type MachineSpec, qemuWords } from '../../lib/machine/qemu.ts'
+import { type QemuSpec, qemuWords } from '../../lib/machine/qemu.ts'
 
-const spec: MachineSpec = {
+const spec: QemuSpec = {
   name: 'bios',
-  accelerator: { name: 'tcg', cpu: 'Nehalem' },
+  hypervisor: {
+    name: 'qemu',
+    program: 'qemu-system-x86_64',
+    lacks: new Set(),
+    accelerator: { name: 'tcg', cpu: 'Nehalem' },
+    leash: ['setpriv', '--pdeathsig', 'KILL', '--'],
+  },
   hardware: 'kvm',
   firmware: 'bios',
   memoryMiB: 1024,
@@ -99,7 +106,7 @@ words('gives UEFI its code read-only, and variables of its own', () => {
   assert.is(drives[1], 'if=pflash,unit=1,format=raw,file=/w/vars')
 })
 words('places devices as each kind of hardware does', () => {
-  const devices = (hardware: MachineSpec['hardware']) =>
+  const devices = (hardware: QemuSpec['hardware']) =>
     values('-device', qemuWords({ ...spec, hardware })).map((device) => {
       const [model, ...rest] = device.split(',')
       return [model, rest.find((one) => one.startsWith('addr='))].filter(Boolean).join(' ')
@@ -115,13 +122,51 @@ words('places devices as each kind of hardware does', () => {
 for (const hardware of HARDWARE) {
   words(`boots the first disk first: ${hardware}`, () => {
     const [first, second] = values('-device', qemuWords({ ...spec, hardware }))
-    assert.match(first!, /drive=disk0,bootindex=2/)
-    assert.match(second!, /drive=disk1,bootindex=3/)
+    assert.match(first!, /drive=disk0\b.*,bootindex=2$/)
+    assert.match(second!, /drive=disk1\b.*,bootindex=3$/)
   })
 }
 words('emulates with many threads, and uses KVM when told so', () => {
   assert.equal(values('-accel', qemuWords(spec)), ['tcg,thread=multi'])
-  const kvm = qemuWords({ ...spec, accelerator: { name: 'kvm', cpu: 'host' } })
+  const kvm = qemuWords({
+    ...spec,
+    hypervisor: { ...spec.hypervisor, accelerator: { name: 'kvm', cpu: 'host' } },
+  })
   assert.equal([values('-accel', kvm), values('-cpu', kvm)], [['kvm'], ['host']])
+})
+words('leaves out what QEMU 0.14 does not know, and says the rest as it did then', () => {
+  const hypervisor: QemuSpec['hypervisor'] = {
+    name: 'qemu',
+    program: '/smartdc/bin/qemu-system-x86_64',
+    lacks: new Set(QEMU_FEATURES.filter((name) => name !== 'enable-kvm')),
+    accelerator: { name: 'kvm', cpu: 'host' },
+    leash: [],
+  }
+  const kernel = { kernel: '/k', initrd: '/i', arguments: ['a'] }
+  const old = { ...spec, hypervisor, kernel, cdroms: ['/m.iso'], vnc: '127.0.0.1' }
+  const all = qemuWords(old)
+  assert.is(all[0], '/smartdc/bin/qemu-system-x86_64')
+  assert.equal(
+    [values('-M', all), values('-boot', all), values('-vnc', all)],
+    [['pc'], ['order=dc'], ['127.0.0.1:0,to=99,password']],
+  )
+  assert.ok(all.includes('-enable-kvm'))
+  const devices = values('-device', all)
+  assert.equal(devices.slice(0, 3), [
+    'virtio-blk-pci,drive=disk0',
+    'virtio-blk-pci,drive=disk1',
+    'ide-drive,drive=cd0,bus=ide.0',
+  ])
+  assert.match(values('-drive', all)[0]!, /^file=\/w\/a,,b\.qcow2,format=qcow2,if=none,id=disk0$/)
+  for (const word of ['-machine', '-accel', '-display', '-no-kvm'])
+    assert.not.ok(all.includes(word), word)
+  assert.not.match(all.join(' '), /bootindex|discard|unsafe|rng/)
+  const screenless = qemuWords({ ...old, vnc: undefined as unknown as string })
+  assert.equal(values('-vnc', screenless), ['none'])
+})
+words('switches KVM off where it is on by itself', () => {
+  const lacks = new Set(['accel'] as const)
+  const all = qemuWords({ ...spec, hypervisor: { ...spec.hypervisor, lacks } })
+  assert.ok(all.includes('-no-kvm'))
 })
 words.run()

@@ -6,7 +6,9 @@ import { chmod, mkdir, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BuildError } from '../../lib/cli/errors.ts'
 import { Scope } from '../../lib/cli/scope.ts'
-import { type Machine, startMachine } from '../../lib/machine/machine.ts'
+import { chooseQemu } from '../../lib/host/hypervisor.ts'
+import { startMachine } from '../../lib/machine/machine.ts'
+import type { Machine } from '../../lib/machine/spec.ts'
 import { superviseInstaller, type Supervision } from '../../lib/machine/supervise.ts'
 import { assertNothingLeft, leftovers, needPackages, workDir } from '../live.ts'
 import { makeMiniInstaller } from '../mini-installer.ts'
@@ -47,7 +49,7 @@ async function install(what: string, options: Options = {}) {
     const machine = await startMachine(
       {
         name: what,
-        accelerator: { name: 'tcg', cpu: 'Nehalem' },
+        hypervisor: await chooseQemu({ accel: 'tcg', qemu: undefined }),
         hardware: 'kvm',
         firmware: 'bios',
         memoryMiB: 256,
