@@ -105,16 +105,20 @@ export function openSource(content: Content): Source {
     const read = (offset: number, length: number) => data.subarray(offset, offset + length)
     return { bytes: data.length, read, close: () => {} }
   }
+  const { file } = content
+  let fd: number
   try {
-    const fd = openSync(content.file, 'r')
-    return {
-      bytes: fstatSync(fd).size,
-      read: (offset, length) => readFully(fd, content.file, offset, length),
-      close: () => closeSync(fd),
-    }
+    fd = openSync(file, 'r')
   } catch (error) {
-    throw explain(`read "${content.file}"`, error)
+    throw explain(`read "${file}"`, error)
   }
+  const status = fstatSync(fd)
+  if (!status.isFile()) {
+    closeSync(fd)
+    throw new BuildError(`Cannot read "${file}": it is not a file`)
+  }
+  const read = (offset: number, length: number) => readFully(fd, file, offset, length)
+  return { bytes: status.size, read, close: () => closeSync(fd) }
 }
 
 /** Content into the space taken for it; the rest of the last fragment becomes zeros. */

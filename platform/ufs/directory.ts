@@ -18,14 +18,15 @@ export const LONGEST_NAME = 255
 
 export type Entry = {
   inode: number
-  name: string
   /** Which chunk of the directory, and where in it, in bytes. */
   chunk: number
   at: number
   /** Length of the entry, and how much of it is in use. */
   length: number
   used: number
+  nameBytes: number
 }
+export type Named = Entry & { name: string }
 
 const usedBy = (nameBytes: number) => HEAD_BYTES + ((nameBytes + 4) & ~3)
 
@@ -72,23 +73,40 @@ function parseChunk(volume: Volume, directory: Inode, place: Chunk, chunk: numbe
         `Cannot read "${volume.pages.path}": directory of inode ${directory.number} is damaged at byte ${chunk * CHUNK_BYTES + at}`,
       )
     }
-    const start = head + HEAD_BYTES
-    const name = inode === 0 ? '' : data.toString('utf8', start, start + nameBytes)
-    entries.push({ inode, name, chunk, at, length, used })
+    entries.push({ inode, chunk, at, length, used, nameBytes })
     at += length
   }
   return entries
 }
 
+/** Place of an entry's name in its page. */
+const nameAt = (place: Chunk, entry: Entry) => place.at + entry.at + HEAD_BYTES
+
 /** The entries in use, `.` and `..` too, in the order of the directory. */
-export function entriesOf(volume: Volume, directory: Inode): Entry[] {
-  return chunksOf(volume, directory)
-    .flatMap((place, chunk) => parseChunk(volume, directory, place, chunk))
-    .filter(({ inode }) => inode !== 0)
+export function entriesOf(volume: Volume, directory: Inode): Named[] {
+  return chunksOf(volume, directory).flatMap((place, chunk) => {
+    const data = volume.pages.page(place.page)
+    return parseChunk(volume, directory, place, chunk)
+      .filter(({ inode }) => inode !== 0)
+      .map((entry) => {
+        const at = nameAt(place, entry)
+        return { ...entry, name: data.toString('utf8', at, at + entry.nameBytes) }
+      })
+  })
 }
 
 export function findEntry(volume: Volume, directory: Inode, name: string): Entry | undefined {
-  return entriesOf(volume, directory).find((entry) => entry.name === name)
+  const wanted = Buffer.from(name)
+  for (const [i, place] of chunksOf(volume, directory).entries()) {
+    const data = volume.pages.page(place.page)
+    const found = parseChunk(volume, directory, place, i).find((entry) => {
+      if (entry.inode === 0 || entry.nameBytes !== wanted.length) return false
+      const at = nameAt(place, entry)
+      return wanted.compare(data, at, at + wanted.length) === 0
+    })
+    if (found) return found
+  }
+  return undefined
 }
 
 function writeEntry(data: Buffer, at: number, inode: number, length: number, name: Buffer): void {

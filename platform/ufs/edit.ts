@@ -37,7 +37,7 @@ function openVolume(path: string, shown: string, mode: 'r' | 'r+', nowSeconds: n
     const head = readFully(fd, shown, 0, Math.min(bytes, HEAD_BYTES))
     const superblock = parseSuperblock(head, bytes, shown)
     const pages = pagesOf(fd, shown, superblock.blockBytes)
-    return { pages, superblock, groups: new Map(), nowSeconds, broken: false }
+    return { pages, superblock, groups: new Map(), nowSeconds, torn: undefined }
   } catch (error) {
     closeSync(fd)
     throw error
@@ -111,7 +111,9 @@ export async function editUfsInPlace<T>(
   try {
     requireClean(volume)
     const result = await work({ ...readerOf(volume), ...editorOf(volume) })
-    if (volume.broken) throw new BuildError(`Cannot edit "${shown}": content was not written`)
+    if (volume.torn !== undefined) {
+      throw new BuildError(`Cannot edit "${shown}": content of "${volume.torn}" was not written`)
+    }
     finish(volume)
     return result
   } finally {

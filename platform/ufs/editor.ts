@@ -169,10 +169,11 @@ export function editorOf(volume: Volume): UfsEditor {
   }
 
   /** Content cannot be taken back: an image where it is missing is not to be finished. */
-  function fill(extents: Extent[], source: Source): void {
-    volume.broken = true
+  function fill(path: string, extents: Extent[], source: Source): void {
+    const before = volume.torn
+    volume.torn = path
     writeContent(volume, extents, source)
-    volume.broken = false
+    volume.torn = before
   }
 
   function writeFile(path: string, content: Content, attributes: Attributes = {}): void {
@@ -217,7 +218,7 @@ export function editorOf(volume: Volume): UfsEditor {
         else enter(place, inode)
         return space
       })
-      fill(extents, source)
+      fill(path, extents, source)
     } finally {
       source.close()
     }
@@ -260,7 +261,7 @@ export function editorOf(volume: Volume): UfsEditor {
       return space
     })
     // The text is in a fragment however short it is: early boot reads no other kind.
-    fill(extents, openSource(text))
+    fill(path, extents, openSource(text))
   }
 
   function remove(path: string): void {

@@ -33,7 +33,11 @@ export function checkTree(check: Check): void {
       seen.add(inode)
     }
   }
-  for (const { acl } of inodes.values()) if (acl !== 0) count(acl)
+  for (const [number, { acl }] of inodes) {
+    if (acl === 0) continue
+    if (inodes.get(acl)?.mode !== ACL) report(`inode ${number} has ${acl} as ACL, which is none`)
+    count(acl)
+  }
   for (const [number, { links, mode }] of inodes) {
     const found = names.get(number) ?? 0
     if (found === 0) report(`inode ${number} has no name${mode === ACL ? ', though an ACL' : ''}`)

@@ -43,8 +43,8 @@ export type Volume = {
   groups: Map<number, Group>
   /** The time that changed files and headers get. */
   nowSeconds: number
-  /** Set when content was not written though its space was taken: the image must not be used. */
-  broken: boolean
+  /** The file whose content was not written though its space was taken: the image is not to be used. */
+  torn: string | undefined
 }
 
 /** What is free, and how many directories there are, in the order of `struct csum`. */

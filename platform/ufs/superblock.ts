@@ -159,6 +159,7 @@ function firstWrong(s: Superblock, at: (offset: number) => number): string | und
     ['fs_fshift', at(84), () => 2 ** at(84) === s.fragmentBytes],
     ['fs_fragshift', at(96), () => 2 ** at(96) === s.fragmentsPerBlock],
     ['fs_sbsize', at(104), () => at(104) >= SUPERBLOCK_BYTES && at(104) <= 8192],
+    ['fs_sbsize', at(104), () => at(104) % 512 === 0],
     ['fs_nindir', s.pointersPerBlock, () => s.pointersPerBlock === s.blockBytes / 4],
     ['fs_inopb', s.inodesPerBlock, () => s.inodesPerBlock === s.blockBytes / INODE_BYTES],
     ['fs_nspf', s.sectorsPerFragment, () => s.sectorsPerFragment === s.fragmentBytes / 512],

@@ -207,7 +207,7 @@ function superblockOf(layout: Layout, summary: Buffer): Buffer {
     [92, blockBytes / 4],
     [96, shiftOf(perBlock)],
     [100, shiftOf(layout.perFragment)],
-    [104, 2048],
+    [104, roundUp(2048, fragmentBytes)],
     [108, -blockBytes],
     [112, shiftOf(blockBytes)],
     [116, blockBytes / 4],
