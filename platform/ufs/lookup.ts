@@ -110,3 +110,23 @@ export function findInode(volume: Volume, action: string, path: string): Inode {
   if (place.entry) return loadInode(volume, place.entry.inode)
   throw new NotFound(`Cannot ${action} "${path}" in the image: there is no such file`)
 }
+
+/** The place for something new. @throws {BuildError} when there is something */
+export function freePlace(volume: Volume, action: string, path: string): Place {
+  const place = findPlace(volume, action, path)
+  if (place && !place.entry) return place
+  throw new BuildError(`Cannot ${action} "${path}" in the image: it exists already`)
+}
+
+/** The place of something that is there, and what it is. @throws {BuildError} when there is nothing */
+export function existingPlace(
+  volume: Volume,
+  action: string,
+  path: string,
+): Place & { entry: Entry; inode: Inode } {
+  const place = findPlace(volume, action, path)
+  if (!place) throw new BuildError(`Cannot ${action} "${path}" in the image: it is the root`)
+  const { entry } = place
+  if (entry) return { ...place, entry, inode: loadInode(volume, entry.inode) }
+  throw new NotFound(`Cannot ${action} "${path}" in the image: there is no such file`)
+}
