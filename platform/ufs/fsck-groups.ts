@@ -29,6 +29,19 @@ function compare(check: Check, what: string, said: number, counted: number): voi
   if (said !== counted) check.report(`${what} is ${said}, counted ${counted}`)
 }
 
+type GroupTables = {
+  header: Buffer
+  name: string
+  group: number
+  /** First fragment, and how many there are. */
+  base: number
+  count: number
+  cylinders: number
+  /** A signed 32-bit number of the header. */
+  int(at: number): number
+  bit(mapAt: number, i: number): boolean
+}
+
 /** Check one group. @returns directories, free blocks, free inodes and free fragments in it */
 function checkGroup(check: Check, group: number): number[] {
   const s = check.superblock
@@ -36,12 +49,36 @@ function checkGroup(check: Check, group: number): number[] {
   const start = base + s.shift * (group & ~s.mask)
   const count = Math.min(s.fragmentsPerGroup, s.fragments - base)
   const header = check.read((start + s.headerAt) * s.fragmentBytes, s.headerBytes)
-  const name = `group ${group}`
-  const int = (at: number) => header.readInt32LE(at)
+  const tables: GroupTables = {
+    header,
+    name: `group ${group}`,
+    group,
+    base,
+    count,
+    cylinders: Math.ceil((count * s.sectorsPerFragment) / s.sectorsPerCylinder),
+    int: (at) => header.readInt32LE(at),
+    bit: (mapAt, i) => ((header[mapAt + Math.floor(i / 8)]! >> (i % 8)) & 1) === 1,
+  }
+  if (!checkHeader(check, tables)) return [0, 0, 0, 0]
+  const { directories, freeInodes } = countInodes(check, tables)
+  const { freeBlocks, freeFragments } = countFragments(check, tables)
+  const counts = [directories, freeBlocks, freeInodes, freeFragments]
+  counts.forEach((counted, i) =>
+    compare(check, `${tables.name}: ${NAMES[i]}`, tables.int(24 + 4 * i), counted),
+  )
+  return counts
+}
+
+/** @returns whether the tables are where tables can be */
+function checkHeader(check: Check, { header, name, group, count, cylinders, int }: GroupTables) {
+  const s = check.superblock
   if (int(4) !== 0x090255) check.report(`${name}: cg_magic is 0x${int(4).toString(16)}`)
   compare(check, `${name}: cg_cgx`, int(12), group)
-  const cylinders = Math.ceil((count * s.sectorsPerFragment) / s.sectorsPerCylinder)
-  compare(check, `${name}: cg_ncyl`, header.readInt16LE(16), cylinders)
+  // Early versions of newfs gave a last group that is full the rest of a division, 0.
+  const isZero = header.readInt16LE(16) === 0 && group === s.groups - 1
+  if (!isZero || cylinders !== s.cylindersPerGroup) {
+    compare(check, `${name}: cg_ncyl`, header.readInt16LE(16), cylinders)
+  }
   compare(check, `${name}: cg_niblk`, header.readInt16LE(18), s.inodesPerGroup)
   compare(check, `${name}: cg_ndblk`, int(20), count)
   for (const [rotor, at, limit] of [
@@ -64,27 +101,31 @@ function checkGroup(check: Check, group: number): number[] {
     freeAt + Math.ceil(count / 8),
     s.headerBytes,
   ]
-  if (ends.some((end, i) => i > 0 && end < ends[i - 1]!)) {
-    check.report(`${name}: its tables overlap`)
-    return [0, 0, 0, 0]
-  }
-  const bit = (at: number, i: number) => (header[at + Math.floor(i / 8)]! >> (i % 8)) & 1
+  const inOrder = ends.every((end, i) => i === 0 || end >= ends[i - 1]!)
+  if (!inOrder) check.report(`${name}: its tables overlap`)
+  return inOrder
+}
 
-  // Inodes
+function countInodes(check: Check, { name, group, int, bit }: GroupTables) {
+  const { inodesPerGroup } = check.superblock
   let directories = 0
   let freeInodes = 0
-  for (let i = 0; i < s.inodesPerGroup; i++) {
-    const number = group * s.inodesPerGroup + i
+  for (let i = 0; i < inodesPerGroup; i++) {
+    const number = group * inodesPerGroup + i
     const inode = check.inodes.get(number)
     if (inode?.mode === 0x4000) directories++
     const used = inode !== undefined || number < 2
     if (!used) freeInodes++
-    if (used !== (bit(usedAt, i) === 1)) {
+    if (used !== bit(int(92), i)) {
       check.report(`${name}: inode ${number} is ${used ? 'used' : 'free'}, not so in cg_iused`)
     }
   }
+  return { directories, freeInodes }
+}
 
-  // Fragments
+function countFragments(check: Check, tables: GroupTables) {
+  const { header, name, base, count, cylinders, int, bit } = tables
+  const s = check.superblock
   const perBlock = s.fragmentsPerBlock
   const runs = new Array<number>(9).fill(0)
   const perCylinder = new Array<number>(cylinders).fill(0)
@@ -97,10 +138,9 @@ function checkGroup(check: Check, group: number): number[] {
     const ended: number[] = []
     for (let i = first; i < first + perBlock; i++) {
       const isFree = i < count && check.owners[base + i] === 0
-      if (i < count && isFree !== (bit(freeAt, i) === 1)) {
-        check.report(
-          `${name}: fragment ${base + i} is ${isFree ? 'free' : 'used'}, not so in cg_blksfree`,
-        )
+      if (i < count && isFree !== bit(int(96), i)) {
+        const what = isFree ? 'free' : 'used'
+        check.report(`${name}: fragment ${base + i} is ${what}, not so in cg_blksfree`)
       }
       if (isFree) {
         free++
@@ -128,12 +168,10 @@ function checkGroup(check: Check, group: number): number[] {
     compare(check, `${name}: cg_frsum[${k}]`, int(52 + 4 * k), runs[k]!)
   }
   perCylinder.forEach((blocks, i) =>
-    compare(check, `${name}: cg_btot[${i}]`, int(totalsAt + 4 * i), blocks),
+    compare(check, `${name}: cg_btot[${i}]`, int(int(84) + 4 * i), blocks),
   )
   perPosition.forEach((blocks, i) =>
-    compare(check, `${name}: cg_b[${i}]`, header.readInt16LE(positionsAt + 2 * i), blocks),
+    compare(check, `${name}: cg_b[${i}]`, header.readInt16LE(int(88) + 2 * i), blocks),
   )
-  const counts = [directories, freeBlocks, freeInodes, freeFragments]
-  counts.forEach((counted, i) => compare(check, `${name}: ${NAMES[i]}`, int(24 + 4 * i), counted))
-  return counts
+  return { freeBlocks, freeFragments }
 }

@@ -83,7 +83,7 @@ for (const [name, change, finding] of [
   ['group fragments', (d) => add(d, headerAt(0) + 36, 1), /group 0: cs_nffree/],
   ['block rotor', (d) => d.writeInt32LE(4800, headerAt(0) + 40), /cg_rotor is 4800/],
   ['fragment rotor', (d) => d.writeInt32LE(-1, headerAt(0) + 44), /cg_frotor is -1/],
-  ['inode rotor', (d) => d.writeInt32LE(416, headerAt(0) + 48), /cg_irotor is 416/],
+  ['inode rotor', (d) => d.writeInt32LE(384, headerAt(0) + 48), /cg_irotor is 384/],
   ['count of runs', (d) => add(d, headerAt(0) + 52 + 4, 1), /group 0: cg_frsum\[1\]/],
   ['count of longest runs', (d) => add(d, headerAt(1) + 52 + 12, 1), /group 1: cg_frsum\[3\]/],
   [
@@ -119,7 +119,7 @@ for (const [name, change, finding] of [
   [
     'inode map, free inode',
     (d) => flip(d, headerAt(1) + layout.inodeMapAt, 7),
-    /inode 423 is free, not so in cg_iused/,
+    /inode 391 is free, not so in cg_iused/,
   ],
   [
     'block of two files',

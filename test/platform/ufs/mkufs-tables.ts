@@ -26,7 +26,12 @@ export function layoutOf(geometry: Geometry) {
   const headerAt = superblockAt + roundUp(Math.ceil(8192 / fragmentBytes), perBlock)
   const inodesAt = headerAt + perBlock
   const inodesPerBlock = blockBytes / 128
-  const inodesPerGroup = roundUp((perGroup * fragmentBytes) / bytesPerInode, inodesPerBlock)
+  // mkfs leaves its own tables out of the space that gets inodes, counted with the most inodes there are.
+  const cylinderInodes = roundUp((perCylinder * 512) / 128, inodesPerBlock)
+  const mostInodes = Math.min(cylinderInodes, roundUp((blockBytes * 8) / 3, inodesPerBlock))
+  const tableBytes = inodesAt * fragmentBytes + mostInodes * 128
+  const forInodes = Math.max(perGroup * fragmentBytes - tableBytes, bytesPerInode)
+  const inodesPerGroup = roundUp(Math.floor(forInodes / bytesPerInode), inodesPerBlock)
   const dataAt = inodesAt + (inodesPerGroup / inodesPerBlock) * perBlock
   const shift = tracks === 1 ? 0 : roundUp(Math.ceil(sectorsPerTrack / perFragment), perBlock)
   const mask = -tracks

@@ -217,7 +217,7 @@ export function mkufs(path: string, geometry: Geometry, given: Iterable<Given> =
       if (place === '/lost+found') {
         const unused = Buffer.alloc(512)
         unused.writeUInt16LE(512, 4)
-        content = Buffer.concat([content, ...new Array<Buffer>(15).fill(unused)])
+        content = Buffer.concat([content, ...new Array<Buffer>(blockBytes / 512 - 1).fill(unused)])
       }
       size = content.length
       stored = store(content, false)
