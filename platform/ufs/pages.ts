@@ -17,6 +17,7 @@ export type Pages = {
   page(number: number): Buffer
   /** The same page to change. */
   change(number: number): Buffer
+  /** Content from the file, which has all of it. */
   read(offset: number, length: number): Buffer
   /** Content to the file at once: not for use inside a transaction. */
   write(offset: number, data: Uint8Array): void
@@ -79,15 +80,6 @@ export function pagesOf(fd: number, path: string, pageBytes: number): Pages {
     return data
   }
 
-  /** Calls `visit` for each page in memory that the range touches. */
-  const overlaps = (offset: number, length: number, visit: (data: Buffer, at: number) => void) => {
-    const last = Math.floor((offset + length - 1) / pageBytes)
-    for (let number = Math.floor(offset / pageBytes); number <= last; number++) {
-      const data = cached.get(number)
-      if (data) visit(data, number * pageBytes)
-    }
-  }
-
   return {
     path,
     bytes,
@@ -98,24 +90,18 @@ export function pagesOf(fd: number, path: string, pageBytes: number): Pages {
       dirty.add(number)
       return data
     },
-    read(offset, length) {
-      const data = readFully(fd, path, offset, length)
-      overlaps(offset, length, (source, at) => {
-        if (at >= offset) source.copy(data, at - offset)
-        else source.copy(data, 0, offset - at)
-      })
-      return data
-    },
+    read: (offset, length) => readFully(fd, path, offset, length),
     write(offset, data) {
       writeFully(fd, data, offset)
-      // What was metadata before may be in memory still, and is written later: it must not differ.
-      overlaps(offset, data.length, (target, at) => {
+      // A page in memory is written later, and may have other things beside this: it must not differ.
+      const end = offset + data.length
+      const last = Math.floor((end - 1) / pageBytes)
+      for (let number = Math.floor(offset / pageBytes); number <= last; number++) {
+        const at = number * pageBytes
         const from = Math.max(offset, at)
-        target.set(
-          data.subarray(from - offset, Math.min(data.length, at + pageBytes - offset)),
-          from - at,
-        )
-      })
+        const part = data.subarray(from - offset, Math.min(end, at + pageBytes) - offset)
+        cached.get(number)?.set(part, from - at)
+      }
     },
     transaction(work) {
       before = new Map()

@@ -126,10 +126,9 @@ function findRun(volume: Volume, group: Group, count: number): number | undefine
   const header = volume.pages.page(group.page)
   for (let length = count; length < perBlock; length++) {
     if (header.readInt32LE(RUNS_AT + 4 * length) <= 0) continue
-    const whole = allFree(perBlock)
     const runOf = (bits: number) => RUNS[bits]!.find((run) => run[1] === length)
     const from = header.readInt32LE(FRAGMENT_ROTOR_AT)
-    const block = findBlock(volume, group, from, (bits) => bits !== whole && !!runOf(bits))
+    const block = findBlock(volume, group, from, (bits) => runOf(bits) !== undefined)
     if (block === undefined) continue
     const bits = blockBits(header, group.freeMapAt, block, perBlock)
     return block * perBlock + runOf(bits)![0]

@@ -221,6 +221,36 @@ editing('directories grow beyond direct blocks, and lose entries again', async (
   await edit((ufs) => ufs.removeTree('/d'))
   read((ufs) => assert.not.ok(ufs.exists('/d')))
 })
+editing(
+  'a removed entry goes to the one before it, the first of a chunk becomes free',
+  async () => {
+    make([{ type: 'directory', path: '/d' }])
+    await edit((ufs) => {
+      // Three of them, with . and .., fill the first chunk.
+      for (const name of ['a', 'b', 'c', 'd', 'e']) ufs.mkdir(`/d/${name.repeat(150)}`)
+      for (const name of ['b', 'c', 'd']) ufs.removeTree(`/d/${name.repeat(150)}`)
+    })
+    const image = readFileSync(path)
+    const chunk = image.indexOf(`${'a'.repeat(150)}\0`) - 8 - 24
+    const [first, second] = [image.subarray(chunk, chunk + 512), image.subarray(chunk + 512)]
+    assert.is(first.readUInt16LE(24 + 4), 512 - 24)
+    assert.is(second.readUInt32LE(0), 0)
+    assert.is(second.readUInt16LE(4), 160)
+  },
+)
+editing('an inode that is used again has another generation', async () => {
+  make(tree)
+  const { inode } = read((ufs) => ufs.stat('/etc/shadow'))
+  const generation = () => readFileSync(path).readInt32LE(28 * 1024 + inode * 128 + 108)
+  const before = generation()
+  await edit((ufs) => {
+    ufs.remove('/etc/shadow')
+    for (let i = 0; ufs.list('/etc').every((file) => file.inode !== inode); i++) {
+      ufs.writeFile(`/etc/${i}`, '')
+    }
+  })
+  assert.is(generation(), before + 1)
+})
 editing('removes trees with links, devices, and names of one file inside and outside', async () => {
   make([...tree, { type: 'link', path: '/dev/sh', to: '/usr/bin/sh' }])
   await edit((ufs) => {
@@ -263,6 +293,41 @@ editing('the same edits at the same time give the same bytes', async () => {
     images.push(readFileSync(path))
   }
   assert.ok(images[0]!.equals(images[1]!))
+})
+editing('writes into another file where told, and leaves the original alone', async () => {
+  make(tree)
+  const before = readFileSync(path)
+  const to = join(dir, 'edited')
+  writeFileSync(`${to}.partial`, 'left by a command that was killed')
+  const result = await editUfs(path, (ufs) => (ufs.writeFile('/x', 'y'), ufs.stat('/x').bytes), {
+    to,
+  })
+  assert.is(result, 1)
+  assert.ok(readFileSync(path).equals(before))
+  assert.equal(fsck(to), [])
+  assert.equal(
+    readdirSync(dir).filter((file) => file.startsWith('edited')),
+    ['edited'],
+  )
+})
+editing('an error of the caller passes through, and nothing is left of the edits', async () => {
+  make(tree)
+  const before = readFileSync(path)
+  const bug = new TypeError('a bug')
+  for (const work of [
+    (ufs: Ufs) => {
+      ufs.removeTree('/etc')
+      throw bug
+    },
+    async (ufs: Ufs) => {
+      ufs.removeTree('/etc')
+      await Promise.reject(bug)
+    },
+  ]) {
+    assert.is(await errorOf(() => editUfs<void>(path, work)), bug)
+    assert.ok(readFileSync(path).equals(before))
+    assert.not.ok(readdirSync(dir).includes('boot_archive.partial'))
+  }
 })
 editing('500 files take well under a second', async () => {
   make([], 40 * MIB)

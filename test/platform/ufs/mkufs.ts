@@ -10,6 +10,7 @@ import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs'
 import { type Layout, layoutOf, tablesOf } from './mkufs-tables.ts'
 
 export type Geometry = {
+  /** Of the image; the file system ends with the last whole cylinder. */
   bytes: number
   blockBytes?: number
   fragmentBytes?: number
@@ -19,8 +20,6 @@ export type Geometry = {
   cylindersPerGroup?: number
   rotationalPositions?: number
   nowSeconds?: number
-  /** Superblock, headers and inodes for a tail of the image beyond the last whole cylinder. */
-  tailBytes?: number
 }
 
 type Common = { path: string; mode?: number; uid?: number; gid?: number; mtimeSeconds?: number }
