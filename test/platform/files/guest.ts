@@ -12,8 +12,10 @@ const standIns = fileURLToPath(new URL('smartos.sh', import.meta.url))
 
 const PROGRAMS =
   'bootparams prtconf devfsadm disklist fstyp mount umount zpool zfs reboot dladm ifconfig routeadm ' +
-  'svcs svcadm vmadm imgadm pgrep zonename ntpd cpio cp mv touch sync rmdir tar gzip mkdir chmod ' +
-  'stock-boot net-physical power-off'
+  'svcs svcadm vmadm imgadm pgrep zonename ntpd cpio stock-boot net-physical power-off'
+
+/** Programs that are the same everywhere, and stand-ins only for the power to go before them. */
+const ORDINARY = 'cp mv touch sync rmdir tar gzip mkdir chmod rm cat sed'
 
 /** Disks are in the order of their names, as disklist has them. */
 export const BOOT_DISK = 'c0t0d0'
@@ -59,10 +61,8 @@ export type Environment = Readonly<Record<string, string>>
 export class Guest {
   readonly root: string
   readonly state: string
-  readonly #dir: string
 
   private constructor(dir: string) {
-    this.#dir = dir
     this.root = join(dir, 'root')
     this.state = join(dir, 'state')
   }
@@ -141,7 +141,8 @@ export class Guest {
     await writeFile(join(root, 'etc/resolv.conf'), 'nameserver 8.8.8.8\n')
     await writeFile(join(root, 'var/log/kept'), 'of the archive\n')
     for (const name of ['dev/console', 'dev/ttya']) await writeFile(join(root, name), '')
-    for (const name of PROGRAMS.split(' ')) await symlink(standIns, join(root, 'usr/sbin', name))
+    const names = `${PROGRAMS}${this.everyProgram ? ` ${ORDINARY}` : ''}`.split(' ')
+    for (const name of names) await symlink(standIns, join(root, 'usr/sbin', name))
     for (const name of ['mdata-get', 'mdata-list']) {
       await writeFile(join(root, 'usr/sbin', name), 'the platform’s\n')
     }
@@ -158,6 +159,9 @@ export class Guest {
       { mode: 0o755 },
     )
   }
+
+  /** From the next boot on, the log has ordinary programs too, and a power cut can come before them. */
+  everyProgram = false
 
   /** Use the real metadata client from the next boot on. */
   realMetadata = false
