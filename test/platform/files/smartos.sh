@@ -9,8 +9,8 @@
 #   disks/NAME/pool/       a pool: name, status (active, exported, destroyed, faulted), datasets/PATH/{props,data/}
 #   disks/NAME/removable   it is not among those that disklist -n lists
 #
-# $GUEST_CUT is the number of the call at which the power goes: everything that runs is killed, before the call
-# has done anything. $GUEST_FAIL is how a call begins that fails.
+# $GUEST_CUT is how a call begins, or its number, at which the power goes: everything that runs is killed, before
+# the call has done anything. $GUEST_FAIL is how a call begins that fails.
 set -u
 name=${0##*/}
 state=$GUEST_STATE
@@ -22,9 +22,14 @@ echo "$name $*" >>"$state/log"
 case $name in
 stock-boot | net-physical | power-off) ;;
 *)
-  count=$(($(cat "$run/count" 2>/dev/null) + 1))
+  # A pipeline's programs start at once: each takes a number that no other has.
+  count=1
+  [ ! -f "$run/count" ] || read -r count <"$run/count" || count=1
+  until (set -C && : >"$run/call.$count") 2>/dev/null; do count=$((count + 1)); done
   echo $count >"$run/count"
-  [ $count -ne "${GUEST_CUT:-0}" ] || kill -9 0
+  case "$count,$name $*" in
+  "${GUEST_CUT:-never},"* | *",${GUEST_CUT:-never}"*) kill -9 0 ;;
+  esac
   ;;
 esac
 refuse() {
@@ -36,7 +41,7 @@ case "$name $*" in
 esac
 
 # -- mounts: a link in place of what is mounted over; "mounts" has a line WHAT AT for each
-mounted() { grep -q "^$1 \| $1\$" "$run/mounts" 2>/dev/null; }
+mounted() { [ -f "$run/mounts" ] && [[ $'\n'$(<"$run/mounts")$'\n' == *" $1"$'\n'* ]]; }
 put_over() { # WHAT AT SOURCE
   [ -e "$2" ] || refuse "mount: Mount point $2 does not exist."
   mv "$2" "$2.below" && ln -s "$3" "$2" && echo "$1 $2" >>"$run/mounts"
@@ -48,9 +53,12 @@ take_off() { # AT
 
 # -- pools
 pool_dir() { # NAME of an imported pool
-  local line
-  line=$(grep "^$1 " "$run/pools" 2>/dev/null) || return 1
-  echo "$state/disks/${line#* }/pool"
+  local pool disk
+  [ -f "$run/pools" ] || return 1
+  while read -r pool disk; do
+    if [ "$pool" = "$1" ]; then echo "$state/disks/$disk/pool" && return; fi
+  done <"$run/pools"
+  return 1
 }
 need_pool() { pool_dir "$1" >/dev/null || refuse "cannot open '$1': no such pool"; }
 dataset_dir() { # NAME; its pool's directory must be known
@@ -124,7 +132,7 @@ show_interface() {
 
 case $name in
 # Programs that are the same everywhere: here only so that the power can go before them.
-cp | mv | touch | sync | rmdir | tar | gzip | mkdir | chmod) exec "$real" "$@" ;;
+cp | mv | touch | sync | rmdir | tar | gzip | mkdir | chmod | rm | cat | sed) exec "$real" "$@" ;;
 cpio)
   [ "$1" = -pdmu ] || refuse 'cpio: usage' 2
   if [ -n "${GUEST_CPIO:-}" ]; then exec "$GUEST_CPIO" "$@"; fi
