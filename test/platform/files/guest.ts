@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process'
 import { chmod, cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export const files = fileURLToPath(new URL('../../../platform/files', import.meta.url))
@@ -166,17 +166,51 @@ export class Guest {
   /** Use the real metadata client from the next boot on. */
   realMetadata = false
 
+  /** Programs run in a root of their own, without RETRO_ROOT, as on a real machine: only root can do that. */
+  chroot = false
+
+  /** Words that run a program of the guest, and the prefix that it has for its paths. */
+  #command(program: string): { words: string[]; prefix: string } {
+    if (!this.chroot) return { words: [join(this.root, program)], prefix: this.root }
+    // The directories of this machine that the stand-ins need, at their own places; the name space is private.
+    const binds = [
+      '/usr/bin',
+      '/usr/lib',
+      '/usr/lib64',
+      '/usr/share',
+      this.state,
+      dirname(standIns),
+    ]
+    const steps = [
+      'set -e; cd "$0"; mkdir -p tmp; : >dev/null; : >dev/urandom',
+      'for name in bin lib lib64; do ln -sfn usr/$name $name; done',
+      ...binds.map(
+        (dir) => `[ ! -d ${dir} ] || { mkdir -p .${dir} && mount --bind ${dir} .${dir}; }`,
+      ),
+      ...['/dev/null', '/dev/urandom'].map((file) => `mount --bind ${file} .${file}`),
+      'exec chroot . "$@"',
+    ]
+    const words = ['unshare', '--mount', 'sh', '-c', steps.join('\n'), this.root, `/${program}`]
+    return { words, prefix: '' }
+  }
+
   /** Run a program of the guest; its processes are a group, which a power cut kills. */
   run(
     program: string,
     args: string[] = [],
     env: Environment = {},
   ): Promise<{ status: number | undefined; stdout: string; stderr: string }> {
+    const { words, prefix } = this.#command(program)
     return new Promise((done, fail) => {
-      const child = spawn(join(this.root, program), args, {
+      const child = spawn(words[0]!, [...words.slice(1), ...args], {
         detached: true,
         stdio: ['ignore', 'pipe', 'pipe'],
-        env: { PATH: '/usr/bin:/bin', RETRO_ROOT: this.root, GUEST_STATE: this.state, ...env },
+        env: {
+          PATH: '/usr/bin:/bin:/usr/sbin',
+          RETRO_ROOT: prefix,
+          GUEST_STATE: this.state,
+          ...env,
+        },
       })
       let stdout = ''
       let stderr = ''

@@ -147,7 +147,7 @@ for (const [conf, reason] of [
 internal.run()
 
 const interfaces = suite('retro-network, interfaces')
-interfaces('brings up all of sdc:nics', () =>
+interfaces('of sdc:nics all come up', () =>
   withMachine(
     {
       links: `${LINKS}e1000g1 2:8:20:a:b:c\ne1000g2 2:8:20:a:b:d\n`,
@@ -177,7 +177,7 @@ interfaces('brings up all of sdc:nics', () =>
     },
   ),
 )
-interfaces('names the one that is not there, and goes on with the others', () =>
+interfaces('that are not there are named, and the others come up', () =>
   withMachine(
     {
       links: `${LINKS}e1000g2 2:8:20:a:b:d\n`,
@@ -191,7 +191,24 @@ interfaces('names the one that is not there, and goes on with the others', () =>
     },
   ),
 )
-interfaces('needs what retro-setup has saved', () =>
+interfaces('have the resolvers of the metadata where DHCP has given none', () =>
+  withMachine({}, async (guest) => {
+    await start(guest)
+    assert.is(
+      await guest.read('etc/resolv.conf'),
+      'nameserver 8.8.8.8\n',
+      'those stay that are there',
+    )
+    await writeFile(join(guest.root, 'etc/resolv.conf'), 'search local\n')
+    await writeFile(join(guest.root, 'usbkey/config'), 'dns_resolvers=1.1.1.1,9.9.9.9\n')
+    assert.is((await start(guest)).status, 0)
+    assert.is(
+      await guest.read('etc/resolv.conf'),
+      'search local\nnameserver 1.1.1.1\nnameserver 9.9.9.9\n',
+    )
+  }),
+)
+interfaces('need what retro-setup has saved', () =>
   withMachine({ nics: '' }, async (guest) => {
     assert.is((await start(guest)).status, 96)
     assert.match(await guest.read('dev/console'), /there is no \/usbkey\/retro\/nics/)

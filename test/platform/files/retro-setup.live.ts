@@ -231,4 +231,25 @@ rare('reads its metadata with the real client, from the real service', () =>
     assert.match(without.console, /all stays as it was: Cannot open .*socket/)
   }),
 )
+rare('works with the paths of a real machine', () =>
+  withGuest(async (guest) => {
+    guest.chroot = true
+    const first = await guest.boot()
+    assert.ok(first.rebooting, first.console + first.log)
+    const second = await guest.boot()
+    assert.equal([second.status, second.network, second.ttya], [0, 0, ''], second.log)
+    const config = await guest.readState(`${pool}/datasets/usbkey/data/config`)
+    assert.equal(config.split('\n').slice(0, 7), CONFIG)
+    assert.match(await guest.readState('run/mounts'), /^zones\/usbkey \/usbkey$/m)
+    assert.match(await guest.readState('run/mounts'), /mdata-get \/usr\/sbin\/mdata-get$/m)
+    assert.is(await guest.readState('run/ipfilter'), 'online\n')
+    assert.is(await guest.read('root/.ssh/authorized_keys'), METADATA['root_authorized_keys'])
+    await guest.addDisk('c2t0d0')
+    await rm(join(guest.state, pool), { recursive: true })
+    const third = await guest.boot()
+    assert.is(third.status, 95)
+    assert.match(third.ttya, /emergency password of root/)
+    assert.match(await guest.readState('run/mounts'), / \/etc\/shadow$/m)
+  }),
+)
 rare.run()
