@@ -173,17 +173,12 @@ export class Guest {
   #command(program: string): { words: string[]; prefix: string } {
     if (!this.chroot) return { words: [join(this.root, program)], prefix: this.root }
     // The directories of this machine that the stand-ins need, at their own places; the name space is private.
-    const binds = [
-      '/usr/bin',
-      '/usr/lib',
-      '/usr/lib64',
-      '/usr/share',
-      this.state,
-      dirname(standIns),
-    ]
+    // Its own /lib is SmartOS': of this machine's there is only what the loader asks for.
+    const libraries = ['/usr/lib', '/usr/lib64', '/usr/share', '/lib/x86_64-linux-gnu']
+    const binds = ['/usr/bin', ...libraries, this.state, dirname(standIns)]
     const steps = [
       'set -e; cd "$0"; mkdir -p tmp; : >dev/null; : >dev/urandom',
-      'for name in bin lib lib64; do ln -sfn usr/$name $name; done',
+      'for name in bin lib64; do ln -sfn usr/$name $name; done',
       ...binds.map(
         (dir) => `[ ! -d ${dir} ] || { mkdir -p .${dir} && mount --bind ${dir} .${dir}; }`,
       ),

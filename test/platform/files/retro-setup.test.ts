@@ -222,6 +222,15 @@ later('does nothing but the mounts in a rescue', () =>
     assert.equal((await guest.called('mount -F lofs')).length, 2)
   }),
 )
+later('gives a password in a rescue only when it is asked to', () =>
+  withGuest(async (guest) => {
+    await guest.write('bootparams', 'noimport=true\nemergency-password=true\n')
+    const { status, ttya } = await guest.boot()
+    assert.is(status, 0)
+    assert.match(ttya, /emergency password of root/)
+    assert.equal(await guest.called('zpool'), [])
+  }),
+)
 later('refuses metadata that is none', () =>
   withGuest(async (guest) => {
     for (const [nics, why] of [

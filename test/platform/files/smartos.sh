@@ -389,9 +389,9 @@ stock-boot) # filesystem/smartdc, of the kind that insists on dump, swap and cor
   PATH=$root/usr/sbin:$PATH # it calls the others
   system=zones
   while read -r pool _; do
-    zpool import -f "$pool" || continue
+    [ -n "$pool" ] && zpool import -f "$pool" || continue
     [ ! -f "$root/$pool/.system_pool" ] || system=$pool
-  done < <(importable)
+  done <<<"$(importable)"
   pool_dir $system >/dev/null || exit 0
   mount -F zfs $system/var "$root/var"
   mount -F zfs $system/config "$root/etc/zones"
