@@ -90,6 +90,10 @@ services('begin in the order that they need', async () => {
     'svc:/system/smartdc/retro-setup',
     'svc:/network/physical:default',
   ])
+  assert.equal(await fmris('retro-network', 'dependent'), [
+    'svc:/system/zones:default',
+    'svc:/network/ipfilter:default',
+  ])
 })
 services('without use here are switched off by the profile', async () => {
   const bundle = readBundle(await read('etc/svc/profile/site/retro.xml'))
@@ -100,8 +104,8 @@ services('without use here are switched off by the profile', async () => {
       return `${service.attributes['name']}:${attributes['name']}`
     }),
   )
-  assert.is(off.length, 14)
-  assert.ok(off.includes('network/smtp:sendmail') && off.includes('system/console-login:vt6'))
+  assert.is(off.length, 15)
+  assert.ok(off.includes('network/smtp:sendmail') && off.includes('system/console-login:ttyb'))
 })
 services('are looked at by a reader that finds what is wrong', async () => {
   const text = await read('lib/svc/manifest/site/retro-setup.xml')

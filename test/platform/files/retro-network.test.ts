@@ -1,7 +1,7 @@
 /** What retro-network makes of a machine's interfaces, and of network.conf; create-zone and ntp on top. */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { mkdir, rename, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { inTemporaryDir } from '../../temporary.ts'
 import { Guest } from './guest.ts'
@@ -24,10 +24,8 @@ async function withMachine(
     await writeFile(join(guest.root, 'usbkey/config'), config)
     if (conf !== undefined) await writeFile(join(guest.root, 'smartdc/retro/network.conf'), conf)
     if (fw) {
-      // As later platforms have it: kept on disk, with links from where it was.
       await mkdir(join(guest.root, 'var/fw'))
-      await rename(join(guest.root, 'etc/ipf/ipf.conf'), join(guest.root, 'var/fw/ipf.conf'))
-      await symlink('../../var/fw/ipnat.conf', join(guest.root, 'etc/ipf/ipnat.conf'))
+      await writeFile(join(guest.root, 'var/fw/ipf.conf'), '# kept\n')
     }
     await guest.run('usr/sbin/net-physical')
     await use(guest)
@@ -67,15 +65,41 @@ internal('changes nothing when it runs again', () =>
     assert.is(await guest.read('etc/ipf/ipnat.conf'), RULES)
   }),
 )
-internal('keeps the rules in /var/fw where the platform does', () =>
+internal('is right where the platform links to what is in /var/fw', () =>
   withMachine({ fw: true }, async (guest) => {
     assert.is((await start(guest)).status, 0)
     assert.is(await guest.readState('run/rules/ipnat.conf'), RULES)
-    assert.match(
-      await guest.readState('run/rules/ipf.conf'),
-      /^# the platform’s\n# retro-network begins\n/,
-    )
-    assert.is(await guest.read('etc/ipf/ipnat.conf'), RULES, 'the link is still one')
+    assert.match(await guest.readState('run/rules/ipf.conf'), /^# kept\n# retro-network begins\n/)
+    const before = (await guest.called('svcadm')).length
+    assert.is((await start(guest)).status, 0)
+    assert.is((await guest.called('svcadm')).length, before, 'a link is written through')
+    assert.not(await guest.read('var/fw/ipnat.conf'), 'and none is made')
+  }),
+)
+for (const [state, calls] of [
+  ['disabled', ['svcadm enable -t network/ipfilter']],
+  ['offline', []],
+  ['offline*', ['svcadm restart network/ipfilter']],
+  ['online', ['svcadm restart network/ipfilter']],
+  ['maintenance', ['svcadm clear network/ipfilter']],
+] as const) {
+  internal(`gives its rules to an ipfilter that is ${state}`, () =>
+    withMachine({}, async (guest) => {
+      await guest.write('run/ipfilter', `${state}\n`)
+      assert.is((await start(guest)).status, 0)
+      assert.equal(await guest.called('svcadm'), calls)
+    }),
+  )
+}
+internal('is none of a zone’s, which sees the same files', () =>
+  withMachine({}, async (guest) => {
+    await guest.write('zone', '1a2b3c4d-7e57-4ade-a117-0123456789ab\n')
+    const before = (await guest.readState('log')).length
+    for (const name of ['retro-setup', 'retro-network']) {
+      const { status, stdout } = await guest.run(`lib/svc/method/${name}`, ['start'])
+      assert.equal([status, stdout], [0, ''])
+    }
+    assert.is((await guest.readState('log')).slice(before), 'zonename \nzonename \n')
   }),
 )
 internal('leaves the operator’s own rules, and loads what changed', () =>

@@ -355,15 +355,17 @@ svcs)
   ;;
 svcadm)
   case "$*,$(cat "$run/ipfilter" 2>/dev/null)" in
-  'enable -t network/ipfilter,'* | 'restart network/ipfilter,online' | 'clear network/ipfilter,maintenance') ;;
+  'enable -t network/ipfilter,'* | 'restart network/ipfilter,o'* | 'clear network/ipfilter,maintenance') ;;
   *) refuse "svcadm: nothing to do for $*" ;;
   esac
-  # Its method loads the rules that are there now, and has nothing to do without a file.
+  # Its method puts links to what is in /var/fw, and loads what is there then.
+  for one in ipnat.conf ipf.conf; do
+    [ -e "$root/var/fw/$one" ] && [ ! -L "$root/etc/ipf/$one" ] || continue
+    [ ! -e "$root/etc/ipf/$one" ] || mv "$root/etc/ipf/$one" "$root/etc/ipf/$one.orig"
+    ln -s "$root/var/fw/$one" "$root/etc/ipf/$one"
+  done
   rm -rf "$run/rules" && mkdir "$run/rules"
-  dir=$root/etc/ipf
-  [ ! -d "$root/var/fw" ] || dir=$root/var/fw
-  [ -f "$dir/ipf.conf" ] || refuse "svcadm: no ipf.conf"
-  /usr/bin/cp "$dir"/ip*.conf "$run/rules/"
+  cp "$root"/etc/ipf/ip*.conf "$run/rules/"
   echo online >"$run/ipfilter"
   ;;
 
@@ -380,7 +382,7 @@ imgadm)
   cat "$state/images"
   ;;
 pgrep) [ -f "$run/ntpd" ] || exit 1 ;;
-zonename) echo global ;;
+zonename) cat "$state/zone" 2>/dev/null || echo global ;;
 ntpd) echo "$*" >"$run/ntpd" ;;
 
 # What the platform does by itself.
