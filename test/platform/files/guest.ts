@@ -163,6 +163,9 @@ export class Guest {
   /** From the next boot on, the log has ordinary programs too, and a power cut can come before them. */
   everyProgram = false
 
+  /** Called at each boot, before anything runs. */
+  onStart: (() => Promise<void>) | undefined
+
   /** Use the real metadata client from the next boot on. */
   realMetadata = false
 
@@ -220,6 +223,7 @@ export class Guest {
   async boot(env: Environment = {}): Promise<Boot> {
     await this.run('usr/sbin/power-off')
     await this.#makeRoot()
+    await this.onStart?.()
     const stock = await this.run('usr/sbin/stock-boot')
     if (stock.status !== 0) throw new Error(`The platform does not boot: ${stock.stderr}`)
     const setup = await this.run('lib/svc/method/retro-setup', ['start'], env)

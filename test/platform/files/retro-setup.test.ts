@@ -2,7 +2,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { execFileSync } from 'node:child_process'
-import { mkdir, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { inTemporaryDir } from '../../temporary.ts'
 import { type Boot, BOOT_DISK, DATA_DISK, Guest, METADATA, NICS } from './guest.ts'
@@ -266,6 +266,18 @@ emergency('opens root’s account until the next boot, and is nowhere but on tty
     assert.is.not(again.ttya, ttya)
     await guest.removeDisk('c2t0d0')
     assert.is((await guest.setUp()).ttya, '')
+    assert.match(await guest.read('etc/shadow'), /^root:NP:/)
+  }),
+)
+emergency('is not made where it could not be shown', () =>
+  withGuest(async (guest) => {
+    await guest.addDisk('c2t0d0')
+    const ttya = join(guest.root, 'dev/ttya')
+    guest.onStart = () => rename(ttya, join(guest.root, 'dev/term/a'))
+    await guest.boot()
+    assert.match(await guest.read('dev/term/a'), /emergency password/, 'its other name')
+    guest.onStart = () => rm(ttya)
+    assert.match((await guest.boot()).console, /Cannot show an emergency password/)
     assert.match(await guest.read('etc/shadow'), /^root:NP:/)
   }),
 )
