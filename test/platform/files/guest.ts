@@ -221,7 +221,9 @@ export class Guest {
 
   /** Switch it on, until all our services have run. */
   async boot(env: Environment = {}): Promise<Boot> {
-    await this.run('usr/sbin/power-off')
+    if (await this.readState('run/mounts')) await this.run('usr/sbin/power-off')
+    await rm(join(this.state, 'run'), { recursive: true })
+    await mkdir(join(this.state, 'run'))
     await this.#makeRoot()
     await this.onStart?.()
     const stock = await this.run('usr/sbin/stock-boot')

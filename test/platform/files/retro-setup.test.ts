@@ -48,6 +48,8 @@ first('makes a pool with all that the platform wants, and starts again', () =>
     assert.is(await guest.readState(`${datasets}/var/data/log/kept`), 'of the archive\n')
     assert.is(await guest.readState(`${datasets}/config/data/index`), 'global:installed:/\n')
 
+    assert.ok(await stat(join(guest.state, datasets, '.root/data/.system_pool')))
+
     const second = await guest.boot()
     assert.equal([second.status, second.network, second.ttya], [0, 0, ''])
     assert.equal(await settings(guest), [

@@ -394,12 +394,15 @@ stock-boot) # filesystem/smartdc, of the kind that insists on dump, swap and cor
     [ -n "$pool" ] && zpool import -f "$pool" || continue
     [ ! -f "$root/$pool/.system_pool" ] || system=$pool
   done <<<"$(importable)"
-  pool_dir $system >/dev/null || exit 0
+  pool_dir $system >/dev/null || exit 0 # not set up yet
+  # A pool of that name that somebody else has made has none of it.
+  [ -d "$(dataset_dir $system/usbkey)" ] || [ -d "$(dataset_dir $system/dump)" ] || exit 0
+  mkdir -p "$root/usbkey"
+  set -e # a real one goes on, without what is missing: a test has to see it
   mount -F zfs $system/var "$root/var"
   mount -F zfs $system/config "$root/etc/zones"
   mount -F zfs $system/opt "$root/opt"
-  mkdir -p "$root/usbkey"
-  mount -F zfs $system/usbkey "$root/usbkey" || exit 0
+  mount -F zfs $system/usbkey "$root/usbkey"
   mount -F lofs "$root/usbkey/shadow" "$root/etc/shadow"
   mount -F lofs "$root/usbkey/ssh" "$root/etc/ssh"
   for one in swap dump; do
