@@ -89,7 +89,7 @@ export function leftovers(): string[] {
   const temporary = [process.env['TMPDIR'] || '/var/tmp', '/tmp'].flatMap((dir) =>
     readdirSync(dir)
       .filter((name) =>
-        /^((debian|ubuntu|rocky|almalinux|oraclelinux|centos)-|mmdebstrap|machine-|test-image-)/.test(
+        /^((debian|ubuntu|rocky|almalinux|oraclelinux|centos|retro|boot-cd)-|mmdebstrap|machine-|test-image-)/.test(
           name,
         ),
       )
@@ -119,6 +119,10 @@ export function assertNothingLeft(before: string[]): void {
   const more = leftovers().filter((one) => !before.includes(one))
   if (more.length > 0) throw new Error(`The build left behind:\n${more.join('\n')}`)
 }
+
+/** Of the moments at which the power may go every fourth is tried, with $EVERY_CUT set every one. */
+export const CUT_STRIDE = process.env['EVERY_CUT'] ? 1 : 4
+export const someCuts = <T>(all: readonly T[]): T[] => all.filter((_, i) => i % CUT_STRIDE === 0)
 
 /** A directory for a test file, below /var/tmp: images are larger than /tmp may be. */
 export async function workDir(): Promise<{ dir: string; remove: () => Promise<void> }> {

@@ -6,7 +6,7 @@ import { mkdir, readdir, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { HostCheck } from '../../lib/host/check.ts'
-import { needPackages } from '../live.ts'
+import { needPackages, someCuts } from '../live.ts'
 import { inZone, put, without, type Zone, ZONE } from '../smartos/zone.ts'
 
 needPackages({ '/usr/bin/python3': 'python3' })
@@ -138,7 +138,7 @@ network('leaves what was on before it, and takes its own back', () =>
     assert.is(await zone.read('state/rules'), 'map net0 10.7.0.0/24 -> 0/32')
   }),
 )
-for (const cut of [...SET_UP, ...METHOD].map((line) => line.replace(/\.N.*/, ''))) {
+for (const cut of someCuts([...SET_UP, ...METHOD].map((line) => line.replace(/\.N.*/, '')))) {
   network(`is completed by the next run when the power fails at "${cut.slice(0, 60)}"`, () =>
     inZone(async (zone) => {
       assert.is.not((await zone.run(NAME, [], cut)).status, 0)
@@ -316,7 +316,7 @@ teardown('leaves nothing, and then has nothing to do', () =>
     await assertUp(zone)
   }),
 )
-for (const cut of [
+for (const cut of someCuts([
   'svcadm disable',
   'ipnat -r',
   'routeadm -u -d',
@@ -325,7 +325,7 @@ for (const cut of [
   'dladm delete-etherstub',
   'svccfg delete',
   'rm -rf',
-]) {
+])) {
   teardown(`is completed by the next run when the power fails at "${cut}"`, () =>
     inZone(async (zone) => {
       await setUp(zone)
