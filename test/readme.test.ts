@@ -71,7 +71,11 @@ async function tryCommand(line: string, dir: string): Promise<void> {
   if (bench) return assert.ok(existsSync(join(root, bench[1]!)))
 
   await writeFile(join(dir, 'my-changes.sh'), '#!/bin/sh\n')
-  await writeFile(join(dir, 'my-archive.gpg'), '')
+  for (const name of ['my-archive.gpg', 'my-network.conf', 'archive.zip']) {
+    await writeFile(join(dir, name), '')
+  }
+  await mkdir(join(dir, 'data'))
+  await writeFile(join(dir, 'data/platform-20130506T233003Z.tgz'), '')
   // As much of an ISO image as shows that it is one.
   await writeFile(join(dir, 'installer.iso'), `${'\0'.repeat(16 * 2048 + 1)}CD001`)
   const isBuild = /create-image-|build-images [^lv]/.test(line)
@@ -84,7 +88,7 @@ async function tryCommand(line: string, dir: string): Promise<void> {
       return /build-images(?!.* -- )/.test(line) ? ` -- --dry-run${end}` : ` --dry-run${end}`
     })
   const { env, expected } =
-    /test-image|hybrid-image|check-updates|check-host|setup-build-(zone|network)/.test(line)
+    /test-image|hybrid-image|build-retro|check-updates|check-host|setup-build-/.test(line)
       ? await withoutQemu(dir)
       : { env: process.env, expected: 0 }
   const child = spawn('bash', ['-c', script], {
