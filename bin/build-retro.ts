@@ -5,17 +5,18 @@
  *
  * Reads data/platform-<STAMP>.tgz; prints the manifest's path, the image is beside it.
  */
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { rootCertificates } from 'node:tls'
 import packageJson from '../package.json' with { type: 'json' }
-import { UsageError } from '../lib/cli/errors.ts'
+import { HostError, UsageError } from '../lib/cli/errors.ts'
 import { log } from '../lib/cli/log.ts'
 import { main } from '../lib/cli/main.ts'
 import { commonOptions, parseSize } from '../lib/cli/options.ts'
 import { step } from '../lib/cli/progress.ts'
-import { ensureTools, INSTALLER_TOOLS, TOOLS } from '../lib/host/tools.ts'
+import { ensureTools, findTool, INSTALLER_TOOLS, TOOLS } from '../lib/host/tools.ts'
 import { checkWritable } from '../lib/image/output-dir.ts'
 import { proxyOption, proxyVariables } from '../lib/image/recipe.ts'
 import { findGiven, isAddress } from '../lib/media/given.ts'
@@ -42,6 +43,10 @@ const command = {
       default: '1G',
       parse: parseDisk,
       help: `size of the disk, ${SMALLEST} or more; below 512M the archive is packed`,
+    },
+    'boot-disk': {
+      arg: 'FILE',
+      help: 'image that was built before: its disk and boot loader are used, and SYSLINUX, which SmartOS has not, is not needed',
     },
     network: { arg: 'FILE', help: 'network.conf in place of our own: internal network and NAT' },
     custom: { arg: 'FILE', help: 'gzipped tarball that the first boot unpacks to /opt/custom' },
@@ -86,11 +91,15 @@ await main(command, async ({ options, words, scope }) => {
   }
   await readOwn('network', network)
   await readOwn('custom', custom)
+  const bootDisk = options['boot-disk']
+  if (bootDisk !== undefined && !existsSync(bootDisk)) {
+    throw new UsageError(`Cannot read --boot-disk "${bootDisk}": there is no such file`)
+  }
   const certificates =
     (await readOwn('ca-bundle', options['ca-bundle'])) ?? `${rootCertificates.join('\n')}\n`
   const wanted = {
     ...{ stamp, output, network, custom, certificates },
-    ...{ bytes: size, version: packageJson.version },
+    ...{ bytes: size, bootDisk, version: packageJson.version },
   }
   const at = new Date()
   checkRetro({ ...wanted, tarball: '' }, at)
@@ -99,10 +108,16 @@ await main(command, async ({ options, words, scope }) => {
     process.env['XDG_CACHE_HOME'] || join(process.env['HOME'] || homedir(), '.cache')
   const cache = resolve(options.cache ?? join(cacheHome, 'hybrid-images'))
   if (platform === undefined) await findPlatform(stamp)
-  await step('Check the host', () => {
+  await step('Check the host', async () => {
     const fetching = platform !== undefined && isAddress(platform) ? [INSTALLER_TOOLS.curl] : []
-    const tools = [...Object.values(KEY_TOOLS), TOOLS.qemuImg, TOOLS.libdeflateGzip, ...fetching]
-    return ensureTools(tools, { install: options.install })
+    const key = bootDisk === undefined ? Object.values(KEY_TOOLS) : [KEY_TOOLS.mcopy]
+    const tools = [...key, TOOLS.qemuImg, TOOLS.libdeflateGzip, ...fetching]
+    await ensureTools(tools, { install: options.install })
+    if (bootDisk === undefined && findTool(KEY_TOOLS.syslinux.name) === undefined) {
+      throw new HostError('Cannot make a boot disk: there is no SYSLINUX for this system', {
+        hint: 'Build an image on Linux once, and name its .zvol.gz here by --boot-disk',
+      })
+    }
   })
   const tarball =
     platform === undefined

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { createReadStream, createWriteStream, readFileSync } from 'node:fs'
-import { mkdtemp, rename, rm, stat } from 'node:fs/promises'
+import { copyFile, mkdtemp, rename, rm, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
@@ -16,6 +16,8 @@ import { stopSignal } from '../lib/cli/session.ts'
 import { makeParents } from '../lib/disk/directories.ts'
 import { allocatedExtents } from '../lib/disk/extents.ts'
 import { seededGuid } from '../lib/disk/identity.ts'
+import { convertImage } from '../lib/image/convert.ts'
+import { formatOfContent } from '../lib/image/formats.ts'
 import type { ImageFile } from '../lib/image/image-file.ts'
 import {
   checkDraft,
@@ -30,7 +32,14 @@ import { applyEdits, driversOf } from './retro.ts'
 import { extractPlatform, openTarball, type PlatformFiles } from './tarball.ts'
 import { editUfsInPlace, openUfs } from './ufs/edit.ts'
 import { fsck } from './ufs/fsck.ts'
-import { type BootEntry, bootProperty, makeUsbKey, writeFiles } from './usb-key.ts'
+import {
+  type BootEntry,
+  bootProperty,
+  makeUsbKey,
+  MARK,
+  renewUsbKey,
+  writeFiles,
+} from './usb-key.ts'
 
 export type RetroOptions = {
   stamp: string
@@ -39,6 +48,8 @@ export type RetroOptions = {
   version: string
   output: string
   bytes: number
+  /** An image that was built before, whose boot loader is used. */
+  bootDisk: string | undefined
   /** PEM. */
   certificates: string
   /** Files of the operator's. */
@@ -52,9 +63,6 @@ const HOMEPAGE = 'https://github.com/TritonDataCenter/smartos-live'
 
 /** Drivers that harm a guest, or take long to find out that there is nothing for them. */
 const DISABLED = ['kvm', 'vmm', 'viona', 'ehci', 'uhci']
-
-/** The file by which the set-up finds its own key: SmartOS' own mark would make it a headnode's. */
-const MARK = '.smartos-retro'
 
 function bootEntries(stamp: string): BootEntry[] {
   const always = [
@@ -167,7 +175,7 @@ export async function buildRetro(
   at: Date,
   scope: Scope,
 ): Promise<RetroImage> {
-  const { stamp, version, tarball, bytes } = options
+  const { stamp, version, tarball } = options
   const work = await scope.tempDir('retro')
   const files = await step('Read the platform', async (report) => {
     const { stream, shown, bytes: total, close } = await openTarball(tarball)
@@ -202,6 +210,12 @@ export async function buildRetro(
     throw new BuildError(`The edited archive is damaged: ${first} (and ${others.length} more)`)
   })
   const disk = join(work, 'disk.raw')
+  const bytes = await step('Find the boot disk', async () => {
+    if (options.bootDisk === undefined) return options.bytes
+    if ((await formatOfContent(options.bootDisk)) === 'raw') await copyFile(options.bootDisk, disk)
+    else await convertImage(options.bootDisk, disk, 8192, () => {})
+    return (await stat(disk)).size
+  })
   await step('Make the disk', async () => {
     const packed = bytes < PACKED_BELOW
     const archive = packed ? await gzipped(files.archive) : files.archive
@@ -220,7 +234,8 @@ export async function buildRetro(
       ...(options.custom ? [['custom.tgz', resolve(options.custom)] as const] : []),
     ])
     const key = { bytes, ...paths, files: onKey, entries: bootEntries(stamp), epochSeconds }
-    await makeUsbKey(key, disk, work)
+    if (options.bootDisk === undefined) await makeUsbKey(key, disk, work)
+    else await renewUsbKey(key, disk, work)
   })
   const output = resolve(options.output)
   await makeParents(output)
@@ -249,7 +264,7 @@ export async function buildRetro(
   const manifest = join(partial, `${base}.manifest`)
   const { sha1, sha256, bytes: size } = image
   const data = {
-    ...described(options, at),
+    ...described({ ...options, bytes }, at),
     ...{ nicDriver: drivers.nic, diskDriver: drivers.disk, sha256 },
     file: { sha1, bytes: size, datasetGuid: guid },
   }

@@ -29,6 +29,9 @@ export const KEY_TOOLS = {
   modules: tool(`${MODULES}/mboot.c32`, 'syslinux-common', 'boots kernels of illumos'),
 }
 
+/** The file by which the set-up finds its own key: SmartOS' own mark would make it a headnode's. */
+export const MARK = '.smartos-retro'
+
 export type BootEntry = {
   name: string
   title: string
@@ -106,6 +109,14 @@ async function checkRoom({ bytes, files }: UsbKey): Promise<void> {
   )
 }
 
+const OFFSET = FIRST_SECTOR * SECTOR
+
+/** mtools' name of the partition. */
+const placeOf = (path: string) => `${path}@@${OFFSET}`
+
+const dated = (epochSeconds: number): Door =>
+  $({ env: { SOURCE_DATE_EPOCH: String(epochSeconds), MTOOLS_SKIP_CHECK: '1' } })
+
 /**
  * Make the disk.
  *
@@ -115,7 +126,32 @@ async function checkRoom({ bytes, files }: UsbKey): Promise<void> {
  */
 export async function makeUsbKey(key: UsbKey, path: string, work: string): Promise<void> {
   await checkRoom(key)
-  const { bytes, epochSeconds } = key
+  await makeBootDisk(key, path)
+  await fillKey(key, path, work)
+}
+
+/**
+ * Make the disk of one that was made before, which is at `path`: its boot loader stays, what it boots is
+ * replaced. Needs no boot loader on this machine.
+ *
+ * @throws {BuildError} when it is no such disk, the files do not fit, or a tool fails
+ */
+export async function renewUsbKey(key: UsbKey, path: string, work: string): Promise<void> {
+  await checkRoom(key)
+  const place = placeOf(path)
+  const looked = await $({ readOnly: true, nothrow: true })`mdir -b -i ${place} ::/${MARK}`
+  if (looked.exitCode !== 0) {
+    throw new BuildError('Cannot use this boot disk: it is not of an image by build-retro', {
+      hint: `It has no ${MARK} on its first partition`,
+    })
+  }
+  await $`mdeltree -i ${place} ::/platform ::/${MARK} ::/syslinux/syslinux.cfg`
+  await $({ nothrow: true })`mdel -i ${place} ::/custom.tgz`
+  await fillKey(key, path, work)
+}
+
+/** Partition, file system and boot loader, and nothing to boot. */
+async function makeBootDisk({ bytes, epochSeconds }: UsbKey, path: string): Promise<void> {
   const table = `label: dos\nlabel-id: 0x48594252\nstart=${FIRST_SECTOR}, type=c, bootable\n`
   await act(`make ${path} of ${bytes} bytes`, async () => {
     const file = await open(path, 'wx')
@@ -123,25 +159,27 @@ export async function makeUsbKey(key: UsbKey, path: string, work: string): Promi
     await file.close()
   })
   await $({ input: table })`sfdisk --quiet --no-reread --no-tell-kernel ${path}`
-  const dated: Door = $({
-    env: { SOURCE_DATE_EPOCH: String(epochSeconds), MTOOLS_SKIP_CHECK: '1' },
-  })
-  const offset = FIRST_SECTOR * SECTOR
-  const kib = Math.floor((bytes - offset) / 1024)
-  await dated`mkfs.vfat --invariant -F 32 -n RETRO --offset ${FIRST_SECTOR} ${path} ${kib}`
-  const place = `${path}@@${offset}`
+  const run = dated(epochSeconds)
+  const kib = Math.floor((bytes - OFFSET) / 1024)
+  await run`mkfs.vfat --invariant -F 32 -n RETRO --offset ${FIRST_SECTOR} ${path} ${kib}`
+  await run`mmd -i ${placeOf(path)} ::/syslinux`
+  // Its second stage lies in blocks that must not move: before everything else, in one piece.
+  await run`syslinux --install --directory syslinux -t ${OFFSET} ${path}`
+  for (const name of LOADER) {
+    await run`mcopy -i ${placeOf(path)} ${join(MODULES, name)} ::/syslinux/${name}`
+  }
+  await act(`write the boot code to ${path}`, () => writeBootCode(path))
+}
+
+async function fillKey(key: UsbKey, path: string, work: string): Promise<void> {
+  const run = dated(key.epochSeconds)
   const config = join(work, 'syslinux.cfg')
   await act(`write ${config}`, () => writeFile(config, syslinuxConfig(key)))
-  const files = new Map([
-    ...LOADER.map((name) => [`syslinux/${name}`, join(MODULES, name)] as const),
-    ['syslinux/syslinux.cfg', config] as const,
-    ...key.files,
-  ])
-  await dated`mmd -i ${place} ${foldersOf([...files.keys()]).map((folder) => `::/${folder}`)}`
-  // Its second stage lies in blocks that must not move: before everything else, in one piece.
-  await dated`syslinux --install --directory syslinux -t ${offset} ${path}`
-  for (const [to, from] of files) await dated`mcopy -i ${place} ${from} ::/${to}`
-  await act(`write the boot code to ${path}`, () => writeBootCode(path))
+  const folders = foldersOf([...key.files.keys()]).map((folder) => `::/${folder}`)
+  if (folders.length > 0) await run`mmd -i ${placeOf(path)} ${folders}`
+  for (const [to, from] of [['syslinux/syslinux.cfg', config] as const, ...key.files]) {
+    await run`mcopy -i ${placeOf(path)} ${from} ::/${to}`
+  }
 }
 
 async function writeBootCode(path: string): Promise<void> {

@@ -201,6 +201,28 @@ retro('takes a zip file of Jenkins, by address, and what the operator brings', a
   assert.is(await readFile(join(dir, 'custom-back'), 'utf8'), 'custom')
 })
 
+retro('needs no SYSLINUX with the disk of an image that was built before', async () => {
+  const output = join(dir, 'output-boot-disk')
+  const other = join(dir, `output-zip/smartos-retro-${OLD}-${version}.zvol.gz`)
+  const words = [NEWER, '--boot-disk', other, '--output', output, '--verbose']
+  const { status, stderr } = await run('build-retro', words, { cwd: dir })
+  assert.is(status, 0, stderr)
+  assert.not.match(stderr, /\b(syslinux --install|mkfs\.vfat|sfdisk) /)
+  const { archive, raw, manifest } = await opened(output, NEWER)
+  assert.is(manifest['image_size'], 1024)
+  const edited = await readFile(archive)
+  const { commandLine, modules } = await bootDisk(raw)
+  assert.match(commandLine, /smartos=true/)
+  assert.equal(
+    modules.map(({ bytes, sha1 }) => [bytes, sha1]),
+    [[edited.length, sha1(edited)]],
+  )
+  const listed = execFileSync('mdir', ['-b', '-/', '-i', `${raw}@@1048576`], { encoding: 'utf8' })
+  assert.not.match(listed, /custom\.tgz/, 'nothing of the other is left')
+  const not = await run('build-retro', [NEWER, '--boot-disk', 'disk.raw'], { cwd: dir })
+  assert.is(not.status, 0, 'a raw disk of such an image will do')
+})
+
 /** What the command says of a platform that was made otherwise. */
 async function refused(
   made: Partial<Parameters<typeof makePlatform>[2]>,
