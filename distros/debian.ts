@@ -21,6 +21,15 @@ const media = (file: RegExp): ReleaseMedia => ({
   },
 })
 
+/** The list is signed by nobody: --checksum has to say which image is meant. */
+const cloudMedia = (codename: string, version: string): ReleaseMedia => ({
+  roots: [`https://cloud.debian.org/images/cloud/${codename}/latest/`],
+  sums: 'SHA512SUMS',
+  signature: 'none',
+  file: new RegExp(`^debian-${version}-generic-amd64\\.qcow2$`),
+  key: undefined,
+})
+
 /** As /.disk/info has it: `Debian GNU/Linux 13.1.0 "Trixie" - Official amd64 NETINST ...`. */
 const identity = (version: string) => ({
   info: new RegExp(
@@ -81,6 +90,7 @@ export const debian: Distro = {
       packages: [], // systemd-resolved is part of systemd here
       media: media(/^debian-(?<point>11\.\d+)\.\d+-amd64-netinst\.iso$/),
       identity: identity('11'),
+      cloudMedia: cloudMedia('bullseye', '11'),
     },
     {
       version: '12',
@@ -90,6 +100,7 @@ export const debian: Distro = {
       packages: ['systemd-resolved', 'zstd'], // zstd: what update-initramfs packs with
       media: media(/^debian-(?<point>12\.\d+)\.\d+-amd64-netinst\.iso$/),
       identity: identity('12'),
+      cloudMedia: cloudMedia('bookworm', '12'),
     },
     {
       version: '13',
@@ -99,6 +110,7 @@ export const debian: Distro = {
       packages: ['systemd-resolved', 'zstd'], // zstd: what update-initramfs packs with
       media: media(/^debian-(?<point>13\.\d+)\.\d+-amd64-netinst\.iso$/),
       identity: identity('13'),
+      cloudMedia: cloudMedia('trixie', '13'),
     },
   ],
   packages: [
@@ -125,6 +137,7 @@ export const debian: Distro = {
     point: { file: '/etc/debian_version', pattern: /^(\d+\.\d+)$/m },
     bootLoader: 'debian/boot-loader.sh',
   },
+  cloudImage: { packages: 'debian/packages.sh', finish: ['debian/cloud-image.sh'] },
   installer: {
     boot: [
       { kernel: '/install.amd/vmlinuz', initrd: '/install.amd/initrd.gz' },

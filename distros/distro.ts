@@ -77,6 +77,8 @@ export type Release = {
   /** Packages beyond the distro's own list. */
   packages: readonly string[]
   media: ReleaseMedia
+  /** Its cloud image, where the vendor has one: as media are. */
+  cloudMedia?: ReleaseMedia
   /** What its installer fetches packages from, below a mirror that --mirror replaces. */
   repositories?: {
     mirror: string
@@ -131,6 +133,8 @@ export type Distro = {
   /** Absent where it can't be done; where it is there, it is the default method. */
   bootstrap?: Bootstrap
   installer: Installer
+  /** How the vendor's cloud image becomes ours; scripts that run inside it: one installs, the others are last. */
+  cloudImage?: { packages: string; finish: readonly string[] }
   /** Scripts below distros/ run inside the new system, in this order, by every method. */
   setup: readonly string[]
   /** Last of all: takes away what belongs to the build. */

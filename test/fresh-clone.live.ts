@@ -67,18 +67,6 @@ newcomer('a command installs npm packages when they are absent, then builds', as
   assert.ok(existsSync(result.stdout.trim()))
   assert.match(result.stderr, /imgadm install -m \S+ -f \S+/)
   assertNothingLeft(before)
-
-  const test = spawnSync(
-    join(clone, 'bin/test-image'),
-    [result.stdout.trim(), '--hardware', 'legacy'],
-    {
-      encoding: 'utf8',
-    },
-  )
-  process.stderr.write(test.stderr)
-  assert.is(test.status, 0)
-  assert.match(test.stdout, /^\/.*\/debian-13-\d{8}\.test\.html\n$/)
-  assertNothingLeft(before)
 })
 newcomer('npm link puts the commands into $PATH', () => {
   const prefix = join(dir, 'prefix')

@@ -1,7 +1,7 @@
 /**
  * Runs the test files: `npm test` those named *.test.ts, `npm run test:live` those named *.live.ts,
- * `npm run test:recipes` those named *.recipes.ts, which take many minutes, and `npm run test:installer`
- * those named *.installer.ts, which take an hour each.
+ * and commands of their own those that take longer than CI has: `npm run test:recipes` those named
+ * *.recipes.ts, `npm run test:images` *.images.ts, `npm run test:installer` *.installer.ts.
  *
  *   npm test                       every fast test
  *   npm test -- zfs                those whose path contains "zfs"
@@ -21,13 +21,20 @@ import { globby } from 'globby'
 type Result = { file: string; passed: number; failed: number; seconds: number }
 
 /** A file that takes longer hangs: it is ended, and counts as failed. */
-const LIMIT_MS = { test: 120_000, live: 30 * 60_000, recipes: 60 * 60_000, installer: 180 * 60_000 }
+const LIMIT_MS = {
+  test: 120_000,
+  live: 30 * 60_000,
+  recipes: 60 * 60_000,
+  images: 60 * 60_000,
+  installer: 180 * 60_000,
+}
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const launcher = fileURLToPath(new URL('../lib/cli/launcher.js', import.meta.url))
 const words = process.argv.slice(2)
 const kind =
-  (['live', 'recipes', 'installer'] as const).find((one) => words[0] === `--${one}`) ?? 'test'
+  (['live', 'recipes', 'images', 'installer'] as const).find((one) => words[0] === `--${one}`) ??
+  'test'
 const wanted = kind === 'test' ? words : words.slice(1)
 const live = kind !== 'test'
 

@@ -19,6 +19,7 @@ import { makeDisk } from '../disk/disk.ts'
 import { seededGuid } from '../disk/identity.ts'
 import { ensureTools } from '../host/tools.ts'
 import { bootstrap } from '../methods/bootstrap.ts'
+import { cloudImage } from '../methods/cloud-image.ts'
 import { installer } from '../methods/installer.ts'
 import type { Build, Filled, Host, Method } from '../methods/method.ts'
 import { uploadToDirectory } from '../publish/directory.ts'
@@ -37,7 +38,7 @@ import { makeStamp } from './stamp.ts'
 import { writeZvolImage } from './zvol-image.ts'
 
 const options = { ...imageOptions, ...commonOptions }
-const methods: Record<MethodName, Method> = { bootstrap, installer }
+const methods: Record<MethodName, Method> = { bootstrap, installer, 'cloud-image': cloudImage }
 
 /** What a create-image command of this distro accepts. */
 export function createImageUsage(distro: Distro): Command<typeof options> {

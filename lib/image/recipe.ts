@@ -44,14 +44,22 @@ function parseKernel(text: string): string {
 }
 
 /** Ways to get a system onto the disk. */
-export const METHODS = ['bootstrap', 'installer'] as const
+export const METHODS = ['bootstrap', 'installer', 'cloud-image'] as const
 export type MethodName = (typeof METHODS)[number]
 
 export const LAYOUTS = ['plain', 'lvm'] as const
 export type LayoutName = (typeof LAYOUTS)[number]
 
-/** What only the vendor's installer knows what to do with. */
-const INSTALLER_ONLY = ['iso', 'checksum', 'key', 'answers'] as const
+/** Options that say nothing to other methods than these. */
+const ONLY: Readonly<Partial<Record<keyof ImageOptions, readonly MethodName[]>>> = {
+  iso: ['installer'],
+  key: ['installer'],
+  answers: ['installer'],
+  checksum: ['installer', 'cloud-image'],
+  base: ['cloud-image'],
+  files: ['cloud-image'],
+  'user-data': ['cloud-image'],
+}
 
 export const proxyOption = {
   arg: 'URL',
@@ -65,7 +73,7 @@ export const imageOptions = {
   method: {
     arg: 'NAME',
     choices: METHODS,
-    help: "bootstrap fills the disk from a package mirror; installer runs the vendor's own in a machine (default: the first that the distro has)",
+    help: "bootstrap fills the disk from a package mirror; installer runs the vendor's own in a machine; cloud-image boots and changes the vendor's cloud image (default: the first of them that the distro has)",
   },
   layout: {
     arg: 'NAME',
@@ -96,9 +104,21 @@ export const imageOptions = {
   },
   proxy: proxyOption,
   iso: { arg: 'PATH|URL', help: "installation medium instead of the vendor's newest" },
-  checksum: { arg: 'HEX|FILE', help: "the medium's SHA-256 or SHA-512, or a file that lists it" },
+  checksum: {
+    arg: 'HEX|FILE',
+    help: "the medium's or base image's SHA-256 or SHA-512, or a file that lists it",
+  },
   key: { arg: 'FILE', help: "the vendor's signing key; its fingerprint has to be the known one" },
   answers: { arg: 'FILE', help: "more answers for the installer, behind this project's own" },
+  base: { arg: 'PATH|URL', help: "cloud image instead of the vendor's newest: qcow2 or raw" },
+  files: {
+    arg: 'DIR',
+    help: 'what --customize can fetch at http://$HYBRID_HTTP_IP:$HYBRID_HTTP_PORT/',
+  },
+  'user-data': {
+    arg: 'FILE',
+    help: "more for the base image's cloud-init, beside this project's own",
+  },
   ...machineOptions,
   memory: {
     arg: 'SIZE',
@@ -143,20 +163,38 @@ export type Recipe = {
   stamp: Stamp
   /** For method installer. */
   installer: InstallerRecipe | undefined
+  /** For method cloud-image. */
+  cloud: CloudRecipe | undefined
 }
 
-export type InstallerRecipe = {
+/** The machine that a method needs. */
+export type MachineRecipe = {
+  hypervisor: HypervisorWishes
+  memoryMiB: number
+  cpus: number
+  vnc: string
+  limitSeconds: number
+}
+
+export type CloudRecipe = MachineRecipe & {
+  /** The operator's own image; undefined: the vendor's newest. */
+  base: GivenMedia | undefined
+  /** Digest that the vendor's has to have. */
+  pinned: string | undefined
+  /** Kernel package that takes the place of the image's. */
+  kernel: string | undefined
+  /** Directory that the operator's script can fetch from. */
+  files: string | undefined
+  userData: string | undefined
+}
+
+export type InstallerRecipe = MachineRecipe & {
   /** The operator's own medium; undefined: the vendor's newest. */
   medium: GivenMedia | undefined
   /** Digest that the vendor's medium has to have. */
   pinned: string | undefined
   key: string | undefined
   answers: string | undefined
-  hypervisor: HypervisorWishes
-  memoryMiB: number
-  cpus: number
-  vnc: string
-  limitSeconds: number
 }
 
 /** Both spellings are read by programs in the wild; NO_PROXY goes along. */
@@ -216,22 +254,39 @@ async function ownKeyring(method: MethodName, options: ImageOptions): Promise<st
 }
 
 /** @throws {UsageError} for options that say nothing to the method */
+function checkStray(method: MethodName, options: ImageOptions): void {
+  for (const [name, methods] of Object.entries(ONLY)) {
+    if (options[name as keyof ImageOptions] === undefined || methods.includes(method)) continue
+    throw new UsageError(`Option --${name} needs --method ${methods.join(' or ')}`)
+  }
+  if (method === 'installer') return
+  if (options.layout === 'lvm') throw new UsageError('Option --layout lvm needs --method installer')
+  if (options.machine === 'bhyve') {
+    throw new UsageError('Option --machine bhyve needs --method installer')
+  }
+}
+
+function machineRecipe(memory: string, release: Release, options: ImageOptions): MachineRecipe {
+  return {
+    hypervisor: {
+      machine: options.machine,
+      accel: options.accel,
+      qemu: options['qemu-binary'],
+      cpu: release.cpu,
+    },
+    memoryMiB: (options.memory ?? parseSize(memory)) / MIB,
+    cpus: options.cpus,
+    vnc: options.vnc,
+    limitSeconds: options.timeout,
+  }
+}
+
 async function installerRecipe(
-  method: MethodName,
   distro: Distro,
   release: Release,
   options: ImageOptions,
-): Promise<InstallerRecipe | undefined> {
-  const { layout, iso, checksum, key, answers } = options
-  if (method !== 'installer') {
-    const stray = INSTALLER_ONLY.find((name) => options[name] !== undefined)
-    if (stray) throw new UsageError(`Option --${stray} needs --method installer`)
-    if (layout === 'lvm') throw new UsageError('Option --layout lvm needs --method installer')
-    if (options.machine === 'bhyve') {
-      throw new UsageError('Option --machine bhyve needs --method installer')
-    }
-    return undefined
-  }
+): Promise<InstallerRecipe> {
+  const { iso, checksum, key, answers } = options
   if (iso === undefined && checksum !== undefined) parseDigest(checksum)
   const medium = iso === undefined ? undefined : { iso, checksum }
   if (medium) checkGiven(medium)
@@ -240,16 +295,39 @@ async function installerRecipe(
     pinned: iso === undefined ? checksum : undefined,
     key: key === undefined ? undefined : await findOwn('key', key),
     answers: answers === undefined ? undefined : await findOwn('answers', answers),
-    hypervisor: {
-      machine: options.machine,
-      accel: options.accel,
-      qemu: options['qemu-binary'],
-      cpu: release.cpu,
-    },
-    memoryMiB: (options.memory ?? parseSize(distro.installer.memory)) / MIB,
-    cpus: options.cpus,
-    vnc: options.vnc,
-    limitSeconds: options.timeout,
+    ...machineRecipe(distro.installer.memory, release, options),
+  }
+}
+
+/** Of the machine that a cloud image is set up in. */
+const CLOUD_MEMORY = '2G'
+
+/** @throws {UsageError} for a distro whose cloud images nobody has described */
+async function cloudRecipe(
+  distro: Distro,
+  release: Release,
+  options: ImageOptions,
+): Promise<CloudRecipe> {
+  const { base, checksum, files, 'user-data': userData, kernel } = options
+  if (!distro.cloudImage) {
+    throw new UsageError(`${distro.title} can't be built by --method cloud-image`)
+  }
+  if (base === undefined && !release.cloudMedia) {
+    throw new UsageError(`Method cloud-image needs --base for ${distro.title} ${release.version}`)
+  }
+  if (base === undefined && checksum !== undefined) parseDigest(checksum)
+  const given = base === undefined ? undefined : { iso: base, checksum }
+  if (given) checkGiven(given)
+  if (files !== undefined && !(await stat(files).catch(() => undefined))?.isDirectory()) {
+    throw new UsageError(`Cannot read --files "${files}": it is no directory`)
+  }
+  return {
+    base: given,
+    pinned: base === undefined ? checksum : undefined,
+    kernel,
+    files: files === undefined ? undefined : resolve(files),
+    userData: userData === undefined ? undefined : await findOwn('user-data', userData),
+    ...machineRecipe(CLOUD_MEMORY, release, options),
   }
 }
 
@@ -289,6 +367,7 @@ export async function resolveRecipe(
     throw new UsageError(`${distro.title} can't be built by --method bootstrap: choose installer`)
   }
   const codename = release.codename && ` (${release.codename})`
+  checkStray(method, options)
   const title = release.title ?? `${distro.title} ${release.version}${codename}`
   const cacheHome = env['XDG_CACHE_HOME'] || join(env['HOME'] || homedir(), '.cache')
   const kernel = options.kernel ?? release.kernel
@@ -323,6 +402,7 @@ export async function resolveRecipe(
     offline: options.offline,
     output: resolve(options.output),
     stamp,
-    installer: await installerRecipe(method, distro, release, options),
+    installer: method === 'installer' ? await installerRecipe(distro, release, options) : undefined,
+    cloud: method === 'cloud-image' ? await cloudRecipe(distro, release, options) : undefined,
   }
 }

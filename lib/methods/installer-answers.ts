@@ -44,7 +44,7 @@ export async function answerFiles(
   const guest = stagedGuest(guestOf(distro, recipe, installed), guestProxy(recipe))
   const staged: InitrdFile[] = [
     { to: 'set-up', from: { text: guest.script }, mode: 0o755 },
-    ...(await Promise.all(guest.files.map(expand))).flat(),
+    ...(await Promise.all(guest.files.map(expandFile))).flat(),
   ]
   const values = {
     ...answerValues(distro, recipe, medium),
@@ -76,7 +76,7 @@ export function kernelArguments(distro: Distro, recipe: Recipe, medium?: MediumF
 }
 
 /** A file, or all files below a directory. */
-async function expand({ to, from }: StagedFile): Promise<InitrdFile[]> {
+export async function expandFile({ to, from }: StagedFile): Promise<InitrdFile[]> {
   const one = async (path: string, name: string): Promise<InitrdFile> => {
     const executable = ((await stat(path)).mode & 0o100) !== 0
     return { to: name, from: { path }, mode: executable ? 0o755 : 0o644 }
@@ -106,7 +106,7 @@ async function archive(files: readonly InitrdFile[], at: Date): Promise<string> 
 const inGuest = (address: string) => guestAddress(address, INSTALL_NIC.gateway)
 
 /** The proxy, as the operator's script in the guest has to name it. */
-function guestProxy({ proxyEnv }: Recipe): Record<string, string> {
+export function guestProxy({ proxyEnv }: Recipe): Record<string, string> {
   return Object.fromEntries(
     Object.entries(proxyEnv).map(([name, value]) => [
       name,

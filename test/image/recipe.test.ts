@@ -115,7 +115,7 @@ for (const [words, expected] of [
   ],
   [['--method', 'installer', '--key', '/no/key'], 'Cannot read key "/no/key"'],
   [['--method', 'installer', '--answers', '/no/file'], 'Cannot read answers "/no/file"'],
-  [['--method', 'magic'], 'Unknown --method "magic": choose bootstrap or installer'],
+  [['--method', 'magic'], 'Unknown --method "magic": choose bootstrap or installer or cloud-image'],
 ] as const) {
   resolving(`refuses ${words.join(' ')}`, async () => {
     assert.is(await refusal('12', ...words), expected)
@@ -146,6 +146,49 @@ resolving('makes volumes where the machine writes to them', async () => {
     await refusal('12', '--volblocksize', '3K'),
     /^Cannot use blocks of "3K": a power of two from 512 to 128K/,
   )
+})
+resolving('takes a base image and what its set-up is to find', async () => {
+  const { cloud } = await recipe([
+    ...[
+      '12',
+      '--method',
+      'cloud-image',
+      '--base',
+      'base.qcow2',
+      '--kernel',
+      'linux-image-rt-amd64',
+    ],
+    ...['--files', '.', '--memory', '1G'],
+  ])
+  assert.equal(cloud!.base, { iso: 'base.qcow2', checksum: undefined })
+  assert.equal(
+    [cloud!.kernel, cloud!.files, cloud!.memoryMiB],
+    ['linux-image-rt-amd64', process.cwd(), 1024],
+  )
+  for (const [says, ...argv] of [
+    [/--base needs --method cloud-image/, '12', '--base', 'b.qcow2'],
+    [/--iso needs --method installer/, '12', '--method', 'cloud-image', '--iso', 'x.iso'],
+    [
+      /Cannot trust https:\/\/x\/b\.qcow2 without --checksum/,
+      '12',
+      '--method',
+      'cloud-image',
+      '--base',
+      'https://x/b.qcow2',
+    ],
+    [
+      /Cannot read --files "none": it is no directory/,
+      '12',
+      '--method',
+      'cloud-image',
+      '--files',
+      'none',
+    ],
+    [/Cannot read user-data "none"/, '12', '--method', 'cloud-image', '--user-data', 'none'],
+    [/--checksum needs --method installer or cloud-image/, '12', '--checksum', 'abc'],
+  ] as [RegExp, ...string[]][]) {
+    assert.match(await refusal(...argv), says)
+  }
 })
 resolving.run()
 

@@ -1,0 +1,232 @@
+/**
+ * Method cloud-image: the vendor's own cloud image becomes ours. A copy of it is booted with a CD that
+ * tells its cloud-init what to do; the operator's script can do there whatever a running system can.
+ */
+import { readFile, stat } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Distro } from '../../distros/distro.ts'
+import { BuildError } from '../cli/errors.ts'
+import { step } from '../cli/progress.ts'
+import { $, act } from '../cli/run.ts'
+import { session } from '../cli/session.ts'
+import { serveFiles } from '../host/file-server.ts'
+import { chooseHypervisor, hypervisorTools } from '../host/hypervisor.ts'
+import { INSTALLER_TOOLS, TOOLS } from '../host/tools.ts'
+import type { CloudRecipe, Recipe } from '../image/recipe.ts'
+import { INSTALL_NIC, install } from '../machine/install.ts'
+import { type FetchOptions } from '../media/fetch.ts'
+import { findGiven } from '../media/given.ts'
+import { type InitrdFile, writeTree } from '../media/initrd.ts'
+import { writeIso } from '../media/iso9660.ts'
+import { findKeys } from '../media/keys.ts'
+import { fetchMedia, type Media } from '../media/media.ts'
+import { CLOUD_MARKERS, META_DATA, ON_CD, RUN, SEED_LABEL, userData } from './cloud-seed.ts'
+import { guestAddress } from './guest-address.ts'
+import { guestOf, type GuestScript, stagedGuest } from './guest.ts'
+import { expandFile, guestProxy } from './installer-answers.ts'
+import type { Build, Method } from './method.ts'
+
+const project = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
+
+const wanted = (recipe: Recipe): CloudRecipe => {
+  if (recipe.cloud) return recipe.cloud
+  throw new Error('The recipe has no cloud image')
+}
+
+/** Emulated machines are slow, and packages are many. */
+const LIMITS = { silentSeconds: 600, seconds: 3600 }
+
+const PHASES = [
+  { title: 'Boot', begins: /Linux version/ },
+  { title: 'Wait for cloud-init', begins: /^JOYENT_STATUS_BOOT=/ },
+  { title: 'Set up', begins: /^JOYENT_STATUS_CLOUD_INIT=ok/ },
+]
+
+export const cloudImage: Method = {
+  tools(_distro, recipe) {
+    const { curl, xorriso } = INSTALLER_TOOLS
+    const { base, hypervisor } = wanted(recipe)
+    const fetching = base && !/^https?:/.test(base.iso) ? [] : [curl]
+    return [
+      xorriso,
+      TOOLS.qemuImg,
+      TOOLS.libdeflateGzip,
+      ...fetching,
+      ...hypervisorTools(hypervisor),
+    ]
+  },
+  async checkHost(recipe) {
+    return { hypervisor: await chooseHypervisor(wanted(recipe).hypervisor) }
+  },
+  async fetch(build, report) {
+    return (await findBase(build, { report }, build.recipe.offline)).path
+  },
+  async answers() {
+    return undefined // there is no installer that could ask
+  },
+  async fill(build, host, disk, { fetched }) {
+    const { recipe, scope, work } = build
+    const { memoryMiB, cpus, vnc, limitSeconds } = wanted(recipe)
+    const base = await findBase(build, {}, recipe.offline || !fetched)
+    await step('Copy the base image', () => copyBase(base.path, disk, recipe.disk.bytes))
+    const seed = await step('Write the seed', () => writeSeed(build))
+    const serialLog = join(work, 'serial.log')
+    await step('Set up', (report) =>
+      install(
+        {
+          name: recipe.name,
+          hypervisor: host.hypervisor!,
+          hardware: 'kvm',
+          firmware: 'bios',
+          memoryMiB,
+          cpus,
+          disks: [{ path: disk, format: 'raw' }],
+          cdroms: [seed],
+          vnc,
+        },
+        {
+          phases: PHASES,
+          markers: CLOUD_MARKERS,
+          complaint: /^(error:|E:)|exited with status \d+$/,
+          limits: LIMITS,
+          totalSeconds: limitSeconds,
+        },
+        { scope, serialLog },
+        report,
+      ).catch(async (error: unknown) => {
+        throw await withoutCloudInit(error, serialLog, base.name)
+      }),
+    )
+    return { serialLog }
+  },
+}
+
+/** The base image, verified: the operator's, or the vendor's newest. */
+async function findBase(build: Build, options: FetchOptions, offline: boolean): Promise<Media> {
+  const { recipe } = build
+  const { base, pinned } = wanted(recipe)
+  const cache = join(recipe.cache, 'media')
+  const fetching = { ...options, env: recipe.proxyEnv, offline }
+  if (base) {
+    const dry = { path: base.iso, name: basename(base.iso), digest: undefined, from: base.iso }
+    return act<Media>(`find base image ${base.iso}`, () => findGiven(base, cache, fetching), dry)
+  }
+  const { cloudMedia } = recipe.release
+  if (!cloudMedia) {
+    throw new BuildError(`Cannot find a cloud image of ${recipe.title}: name one by --base`)
+  }
+  const { key, ...media } = cloudMedia
+  const dry = { path: 'BASE.qcow2', name: 'BASE', digest: undefined, from: media.roots[0]! }
+  const find = async () => {
+    const trust = key && (await findKeys(key, undefined, cache, fetching))
+    return fetchMedia({ ...media, name: `${recipe.name}-cloud`, trust, pinned }, cache, fetching)
+  }
+  return act<Media>(`find the newest ${media.file.source} in ${media.roots.join(', ')}`, find, dry)
+}
+
+/** Copy the image onto the disk, which is larger as a rule. @throws {BuildError} when it does not fit */
+async function copyBase(base: string, disk: string, bytes: number): Promise<void> {
+  const info = await $({ readOnly: true, nothrow: true })`qemu-img info --output=json ${base}`
+  if (!session.dryRun || info.exitCode === 0) {
+    if (info.exitCode !== 0) {
+      throw new BuildError(`Cannot use base image "${base}": ${info.stderr.trim()}`)
+    }
+    const { 'virtual-size': size } = JSON.parse(info.stdout) as { 'virtual-size': number }
+    if (size > bytes) {
+      const mib = Math.ceil(size / 1024 ** 2)
+      throw new BuildError(`Cannot put "${base}" on a disk of ${bytes} bytes: it has ${size}`, {
+        hint: `--size ${mib}M or more`,
+      })
+    }
+  }
+  await $`qemu-img convert -n -O raw ${base} ${disk}`
+}
+
+/** The CD: what cloud-init reads, and the guest's set-up. */
+async function writeSeed(build: Build): Promise<string> {
+  const { distro, recipe, scope, work, epochSeconds } = build
+  const { files: directory, userData: own } = wanted(recipe)
+  const env: Record<string, string> = { ...guestProxy(recipe) }
+  if (directory !== undefined) {
+    const port = session.dryRun ? 0 : await serveFiles(directory, scope)
+    Object.assign(env, httpVariables(INSTALL_NIC.gateway, port))
+  }
+  const guest = stagedGuest(guestWithPackages(distro, recipe, env), env)
+  const tree = join(work, 'seed')
+  const iso = join(work, 'seed.iso')
+  await act(`write the seed to ${iso}`, async () => {
+    const text = (to: string, content: string): InitrdFile => ({
+      to,
+      from: { text: content },
+      mode: 0o644,
+    })
+    const staged = (await Promise.all(guest.files.map(expandFile))).flat()
+    await writeTree(
+      [
+        text('meta-data', META_DATA),
+        text('user-data', userData(own === undefined ? undefined : await readFile(own, 'utf8'))),
+        text(`${ON_CD}/run`, RUN),
+        text(`${ON_CD}/set-up`, guest.script),
+        ...staged.map((file) => ({ ...file, to: `${ON_CD}/guest/${file.to}` })),
+      ],
+      tree,
+    )
+    await writeIso(tree, iso, { label: SEED_LABEL, epochSeconds })
+  })
+  return iso
+}
+
+/** Packages first: what is set up may be theirs. */
+function guestWithPackages(distro: Distro, recipe: Recipe, env: Readonly<Record<string, string>>) {
+  const { cloudImage: form } = distro
+  if (!form) throw new Error(`${distro.title} has no method cloud-image`)
+  const guest = guestOf(distro, recipe, form.finish)
+  const own = wanted(recipe).kernel
+  const packages: GuestScript = {
+    path: project(`distros/${form.packages}`),
+    name: basename(form.packages),
+    env: {
+      ...env,
+      PACKAGES: recipe.packages.filter((name) => name !== recipe.kernel).join(' '),
+      KERNEL: own ?? '',
+      CODENAME: recipe.release.codename,
+      ...guest.setup[0]?.env,
+      BUILD_MIRROR: inGuest(recipe.mirrors[0]?.main),
+      BUILD_SECURITY_MIRROR: inGuest(recipe.mirrors[0]?.security),
+    },
+  }
+  return { ...guest, setup: [packages, ...guest.setup] }
+}
+
+/** A mirror on this machine's loopback is at the gateway, for the guest. */
+const inGuest = (address: string | undefined) =>
+  address === undefined ? '' : guestAddress(address, INSTALL_NIC.gateway)
+
+/** Where the operator's files are, in our words and in those that scripts for Packer know. */
+function httpVariables(ip: string, port: number): Record<string, string> {
+  return {
+    HYBRID_HTTP_IP: ip,
+    HYBRID_HTTP_PORT: String(port),
+    PACKER_HTTP_IP: ip,
+    PACKER_HTTP_PORT: String(port),
+    PACKER_HTTP_ADDR: `${ip}:${port}`,
+  }
+}
+
+/** An image that never began to do what it is told has no cloud-init, or one that looks elsewhere. */
+async function withoutCloudInit(error: unknown, serialLog: string, name: string): Promise<unknown> {
+  if (!(error instanceof BuildError) || session.interruption.signal.aborted) return error
+  const said = await readFile(serialLog, 'latin1').catch(() => '')
+  if (/^JOYENT_STATUS_BOOT=/m.test(said)) return error
+  const size = await stat(serialLog).then(
+    (found) => found.size,
+    () => 0,
+  )
+  return new BuildError(
+    `Cannot set up "${name}": its cloud-init did not begin (${error.message})`,
+    {
+      hint: `Is cloud-init in it, with the datasource NoCloud, and a serial console? See the ${size} bytes of the serial log in ${dirname(serialLog)}`,
+    },
+  )
+}

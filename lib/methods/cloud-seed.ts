@@ -1,0 +1,109 @@
+/**
+ * What a vendor's cloud image is told on its first boot, by a CD that cloud-init's datasource NoCloud finds:
+ * the operator's own user-data, and a script that sets the system up once cloud-init is through with it.
+ * Source: cloud-init's documentation (datasource NoCloud; MIME multi-part user-data; cloud-init status).
+ */
+import { STAGING } from './guest.ts'
+
+/** Label of the CD. */
+export const SEED_LABEL = 'CIDATA'
+/** Where the guest's set-up lies on it. */
+export const ON_CD = 'hybrid-images'
+
+/** In order; each has to say ok. */
+export const CLOUD_MARKERS = ['BOOT', 'CLOUD_INIT', 'POST'] as const
+
+export const META_DATA = 'instance-id: hybrid-images-build\nlocal-hostname: image-build\n'
+
+const BOUNDARY = '=====hybrid-images====='
+
+/** A script by its first line, or cloud-config, or what else cloud-init tells apart by itself. */
+function typeOf(text: string): string {
+  if (text.startsWith('#!')) return 'text/x-shellscript'
+  if (text.startsWith('#cloud-config')) return 'text/cloud-config'
+  return 'text/plain'
+}
+
+/**
+ * Starts the set-up behind cloud-init's back: as a script of its own it would wait for itself. What the
+ * system prints of it goes to the serial console.
+ */
+const STARTER = `#!/bin/sh
+mkdir -p /run/hybrid-images
+mount -o ro /dev/disk/by-label/${SEED_LABEL} /run/hybrid-images || exit 1
+# At its end a log-in prompt would cut off everybody who writes there.
+systemctl mask --runtime --now serial-getty@ttyS0.service
+exec systemd-run --no-block --unit=hybrid-images --property=StandardInput=null \\
+  --property=StandardOutput=file:/dev/ttyS0 --property=StandardError=file:/dev/ttyS0 \\
+  /bin/sh /run/hybrid-images/${ON_CD}/run
+`
+
+/** Ours, and the operator's, as one text; neither changes the other. */
+export function userData(own: string | undefined): string {
+  const parts = [STARTER, ...(own === undefined ? [] : [own])].map((text, i) =>
+    [
+      `--${BOUNDARY}`,
+      `Content-Type: ${typeOf(text)}; charset="utf-8"`,
+      'MIME-Version: 1.0',
+      `Content-Disposition: attachment; filename="part-${i}"`,
+      '',
+      text,
+    ].join('\n'),
+  )
+  return [
+    `Content-Type: multipart/mixed; boundary="${BOUNDARY}"`,
+    'MIME-Version: 1.0',
+    '',
+    ...parts,
+    `--${BOUNDARY}--`,
+    '',
+  ].join('\n')
+}
+
+/**
+ * The script on the CD: waits for cloud-init, has the system set up by what lies beside it, and switches
+ * the machine off before the system itself could write anything more.
+ */
+export const RUN = `#!/bin/sh
+# Made by hybrid-images: runs once, in the cloud image that is made another.
+cd /
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export HOME=/root DEBIAN_FRONTEND=noninteractive
+say() { printf '\\n%s\\n' "$1"; }
+off() {
+  sync
+  for key in s u o; do echo $key >/proc/sysrq-trigger; sleep 1; done
+  poweroff -f
+}
+fail() {
+  say "JOYENT_STATUS_$1=fail"
+  off
+}
+say JOYENT_STATUS_BOOT=ok
+status=$(cloud-init status --wait --long 2>&1)
+case $? in
+0) ;;
+*)
+  echo "$status"
+  python3 - <<'END' || true
+import json
+for stage, said in json.load(open('/run/cloud-init/status.json'))['v1'].items():
+    if isinstance(said, dict):
+        for error in said.get('errors', []):
+            print('error: cloud-init, %s: %s' % (stage, error))
+        for level, texts in said.get('recoverable_errors', {}).items():
+            for text in texts:
+                print('error: cloud-init, %s: %s: %s' % (stage, level, text))
+END
+  fail CLOUD_INIT
+  ;;
+esac
+say JOYENT_STATUS_CLOUD_INIT=ok
+systemctl unmask --runtime serial-getty@ttyS0.service # the set-up enables it; nothing starts it any more
+mkdir -p ${STAGING}
+cp -R /run/hybrid-images/${ON_CD}/guest/. ${STAGING}/ || fail POST
+systemctl stop rsyslog.service syslog.socket systemd-journald.service 'systemd-journald*.socket' 2>/dev/null
+sh /run/hybrid-images/${ON_CD}/set-up || fail POST
+say JOYENT_STATUS_POST=ok
+off
+`
