@@ -21,6 +21,13 @@ export function seededVolumeId(seed: string, what: string): string {
   return digest(seed, what).subarray(0, 4).toString('hex')
 }
 
+const LVM_ALPHABET = '0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'
+
+/** What LVM2 knows a volume or group by: 32 letters and digits. */
+export function seededLvmId(seed: string, what: string): string {
+  return [...digest(seed, what)].map((byte) => LVM_ALPHABET[byte % LVM_ALPHABET.length]).join('')
+}
+
 /** A non-zero 64-bit number, as ZFS uses for guids. */
 export function seededGuid(seed: string, what: string): bigint {
   return digest(seed, what).readBigUInt64LE() || 1n
