@@ -129,6 +129,7 @@ export const debian: Distro = {
       },
     ],
     components: [COMPONENT],
+    layoutPackages: { plain: [], lvm: ['lvm2'] },
     keyring: {
       file: '/usr/share/keyrings/debian-archive-keyring.gpg',
       apt: 'debian-archive-keyring',

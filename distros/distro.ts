@@ -106,6 +106,8 @@ export type Bootstrap = {
   /** Tried in turn; the last ones hold releases that left the main mirrors. */
   mirrors: readonly Mirror[]
   components: readonly string[]
+  /** What a system needs to find itself on such a disk, beyond what every image has. */
+  layoutPackages: Readonly<Record<'plain' | 'lvm', readonly string[]>>
   /**
    * Keys that sign the packages: a file, and the package that brings it; or, where few hosts have such a
    * package, the key's fingerprint and where it may be had from.

@@ -76,6 +76,7 @@ export const ubuntu: Distro = {
       { main: OLD, security: OLD, archived: true },
     ],
     components: COMPONENTS,
+    layoutPackages: { plain: [], lvm: ['lvm2'] },
     keyring: { file: KEYRING, fingerprints: [ARCHIVE_KEY], url: keyAt(ARCHIVE_KEY) },
     efiVendor: 'ubuntu',
     point: { file: '/usr/lib/os-release', pattern: /^VERSION="(\d[\d.]+)/m },

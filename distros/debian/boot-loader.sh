@@ -5,7 +5,7 @@
 # grub-install in the guest finds what it expects. grub-mkconfig can't run here, as it asks for the
 # device below /: the first kernel update in the guest replaces this grub.cfg by its own.
 #
-# Environment: TITLE, ROOT_UUID, KERNEL_ARGUMENTS.
+# Environment: TITLE, ROOT_UUID, ROOT_DEVICE (the kernel's root=), KERNEL_ARGUMENTS.
 set -eu
 
 # The initramfs was put off while packages were installed, which would have made it twice.
@@ -24,9 +24,14 @@ cat >/boot/grub/load.cfg <<END
 search.fs_uuid $ROOT_UUID root
 set prefix=(\$root)/boot/grub
 END
+# What leads from the disk to the file system.
+case $ROOT_DEVICE in
+/dev/mapper/*) modules='part_gpt lvm ext2' ;;
+*) modules='part_gpt ext2' ;;
+esac
 grub-mkimage --format=i386-pc --output=/boot/grub/i386-pc/core.img \
   --prefix=/boot/grub --config=/boot/grub/load.cfg \
-  biosdisk part_gpt ext2 search_fs_uuid
+  biosdisk $modules search_fs_uuid
 
 # What goes to the EFI system partition, under one name each whatever the release calls it; the
 # configuration is what grub-install would write there.
@@ -44,8 +49,7 @@ grub-editenv /boot/grub/grubenv create
 cat >/boot/grub/grub.cfg <<END
 # Written when the image was built; update-grub replaces it.
 if [ -s \$prefix/grubenv ]; then load_env; fi
-insmod part_gpt
-insmod ext2
+$(printf 'insmod %s\n' $modules)
 search --no-floppy --fs-uuid --set=root $ROOT_UUID
 serial --unit=0 --speed=115200
 terminal_input serial
@@ -58,11 +62,11 @@ for kernel in $(cd /boot && ls vmlinuz-* | sort -Vr); do
   version=${kernel#vmlinuz-}
   cat >>/boot/grub/grub.cfg <<END
 menuentry '$TITLE, Linux $version' --class gnu-linux {
-  linux /boot/$kernel root=UUID=$ROOT_UUID ro $KERNEL_ARGUMENTS
+  linux /boot/$kernel root=$ROOT_DEVICE ro $KERNEL_ARGUMENTS
   initrd /boot/initrd.img-$version
 }
 menuentry '$TITLE, Linux $version (recovery mode)' --class gnu-linux {
-  linux /boot/$kernel root=UUID=$ROOT_UUID ro single $KERNEL_ARGUMENTS
+  linux /boot/$kernel root=$ROOT_DEVICE ro single $KERNEL_ARGUMENTS
   initrd /boot/initrd.img-$version
 }
 END
@@ -71,3 +75,8 @@ grep -q ^menuentry /boot/grub/grub.cfg || {
   echo 'boot-loader.sh: no kernel in /boot' >&2
   exit 1
 }
+
+# grub-cloud renews the BIOS loader on the disk below /, which it does not find behind LVM.
+case $ROOT_DEVICE in
+/dev/mapper/*) rm -f /etc/grub.d/enable_cloud ;;
+esac

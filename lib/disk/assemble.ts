@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { $, act, type Door } from '../cli/run.ts'
 import { writeBiosBoot } from './boot-sectors.ts'
 import { type Layout, SECTOR, sfdiskScript } from './layout.ts'
+import { writeVolumeGroup } from './lvm.ts'
 
 /** Files of the guest that the boot partitions are made of, copied to the host. */
 export type BootFiles = {
@@ -21,9 +22,18 @@ export type DiskTimes = { epoch: number }
 
 const MKE2FS_CONFIG = fileURLToPath(new URL('mke2fs.conf', import.meta.url))
 
-/** Write a partition table to an empty disk. */
-export async function partitionDisk(disk: string, layout: Layout): Promise<void> {
+/** Write a partition table to an empty disk, and the volume group, if there is one. */
+export async function partitionDisk(
+  disk: string,
+  layout: Layout,
+  { epoch }: DiskTimes,
+): Promise<void> {
   await $({ input: sfdiskScript(layout) })`sfdisk --quiet --no-reread --no-tell-kernel ${disk}`
+  const { group, system } = layout
+  if (!group) return
+  await act(`write the volume group ${group.name} to ${disk}`, () =>
+    writeVolumeGroup(disk, system.offset, group, epoch),
+  )
 }
 
 /** mkfs.ext4's words: the root file system, filled from a directory, at its place in the disk. */

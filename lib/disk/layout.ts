@@ -1,13 +1,18 @@
 /**
  * Where the partitions of an image are: GPT with a BIOS boot partition (GRUB's core for BIOS), an
- * EFI system partition (GRUB for UEFI) and the root file system, which is last so that it can grow.
+ * EFI system partition (GRUB for UEFI) and the system's, which is last so that it can grow. It is the root
+ * file system (layout "plain"), or a volume group whose one logical volume is (layout "lvm").
  *
  * Units are bytes unless a name says sectors (512 bytes each). Partitions start at whole MiB.
  */
-import { seededUuid, seededVolumeId } from './identity.ts'
+import { seededLvmId, seededUuid, seededVolumeId } from './identity.ts'
+import { DATA_START, EXTENT_BYTES, extentsOf, mapperPath, type VolumeGroup } from './lvm.ts'
 
 const MIB = 1024 ** 2
 export const SECTOR = 512
+
+export const LAYOUTS = ['plain', 'lvm'] as const
+export type LayoutName = (typeof LAYOUTS)[number]
 
 export type Partition = { number: number; offset: number; length: number; uuid: string }
 
@@ -16,7 +21,18 @@ export type Layout = {
   diskUuid: string
   bios: Partition
   esp: Partition & { volumeId: string }
-  root: Partition & { fsUuid: string; hashSeed: string }
+  /** The last partition. */
+  system: Partition
+  /** What it is, unless it is the root file system. */
+  group?: VolumeGroup
+  root: {
+    offset: number
+    length: number
+    fsUuid: string
+    hashSeed: string
+    /** The kernel's root=, as grub-mkconfig writes it. */
+    device: string
+  }
 }
 
 /** FAT32 wants more than 65,525 clusters: 128 MiB is well above, and costs nothing while empty. */
@@ -25,7 +41,7 @@ const ESP_BYTES = 128 * MIB
 /** The smallest disk that a server system fits on with some room. */
 export const SMALLEST_DISK = 2048 * MIB
 
-export function plainLayout(bytes: number, seed: string): Layout {
+export function makeLayout(name: LayoutName, bytes: number, seed: string): Layout {
   const bios = { number: 1, offset: MIB, length: MIB, uuid: seededUuid(seed, 'bios') }
   const esp = {
     number: 2,
@@ -35,38 +51,60 @@ export function plainLayout(bytes: number, seed: string): Layout {
     volumeId: seededVolumeId(seed, 'esp-volume'),
   }
   const offset = esp.offset + esp.length
-  const root = {
+  const system = {
     number: 3,
     offset,
     length: bytes - MIB - offset, // the last MiB holds the backup of the table
     uuid: seededUuid(seed, 'root'),
-    fsUuid: seededUuid(seed, 'root-fs'),
-    hashSeed: seededUuid(seed, 'root-hash'),
   }
-  return { bytes, diskUuid: seededUuid(seed, 'disk'), bios, esp, root }
+  const fsUuid = seededUuid(seed, 'root-fs')
+  const ids = { fsUuid, hashSeed: seededUuid(seed, 'root-hash') }
+  const shared = { bytes, diskUuid: seededUuid(seed, 'disk'), bios, esp, system }
+  if (name === 'plain') {
+    const root = { offset, length: system.length, ...ids, device: `UUID=${fsUuid}` }
+    return { ...shared, root }
+  }
+  // The names that the installers' layouts of this name have.
+  const group: VolumeGroup = {
+    name: 'rootvg',
+    volume: 'rootlv',
+    id: seededLvmId(seed, 'group'),
+    physicalId: seededLvmId(seed, 'physical-volume'),
+    volumeId: seededLvmId(seed, 'logical-volume'),
+    bytes: system.length,
+  }
+  const root = {
+    offset: offset + DATA_START,
+    length: extentsOf(group.bytes) * EXTENT_BYTES,
+    ...ids,
+    device: mapperPath(group),
+  }
+  return { ...shared, group, root }
 }
 
-/** Partition types. Source: UEFI specification, "GPT partition entry"; GRUB manual, "BIOS installation". */
+/**
+ * Partition types. Source: UEFI specification, "GPT partition entry"; GRUB manual, "BIOS installation";
+ * util-linux, include/pt-gpt-partnames.h.
+ */
 const TYPES = {
   bios: '21686148-6449-6E6F-744E-656564454649',
   esp: 'C12A7328-F81F-11D2-BA4B-00A0C93EC93B',
   root: '0FC63DAF-8483-4772-8E79-3D69D8477DE4',
+  lvm: 'E6D6D379-F507-44C2-A23C-238F2A3DF928',
 }
 
 /** What sfdisk reads to write the table. */
 export function sfdiskScript(layout: Layout): string {
-  const row = (name: 'bios' | 'esp' | 'root') => {
-    const { offset, length, uuid } = layout[name]
-    return `start=${offset / SECTOR}, size=${length / SECTOR}, type=${TYPES[name]}, uuid=${uuid}, name=${name}`
-  }
+  const row = (name: keyof typeof TYPES, { offset, length, uuid }: Partition) =>
+    `start=${offset / SECTOR}, size=${length / SECTOR}, type=${TYPES[name]}, uuid=${uuid}, name=${name}`
   return [
     'label: gpt',
     `label-id: ${layout.diskUuid}`,
     'unit: sectors',
     '',
-    row('bios'),
-    row('esp'),
-    row('root'),
+    row('bios', layout.bios),
+    row('esp', layout.esp),
+    row(layout.group ? 'lvm' : 'root', layout.system),
     '',
   ].join('\n')
 }

@@ -58,7 +58,7 @@ export function createImageUsage(distro: Distro): Command<typeof options> {
     examples: [
       `./bin/${name} ${newest}`,
       `./bin/${name} ${newest} --size 20G --include tmux,rsync --customize ./my-changes.sh`,
-      `./bin/${name} ${newest} --method installer --layout lvm`,
+      `./bin/${name} ${newest} --layout lvm`,
       `./bin/${name} ${newest} --dry-run`,
       `./bin/${name} ${newest} fetch && ./bin/${name} ${newest} image upload --upload-to /srv/images`,
       `manifest=$(./bin/${name} ${newest} --output /data/bits)`,

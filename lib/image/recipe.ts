@@ -15,7 +15,7 @@ import {
 import { UsageError } from '../cli/errors.ts'
 import { parseList, parseSize, parseUrl, type Options, type OptionTable } from '../cli/options.ts'
 import { defaultDisk, diskOptions, type DiskWishes } from '../disk/disk.ts'
-import { SMALLEST_DISK } from '../disk/layout.ts'
+import { LAYOUTS, type LayoutName, SMALLEST_DISK } from '../disk/layout.ts'
 import type { HypervisorWishes } from '../host/hypervisor.ts'
 import { machineOptions } from '../machine/options.ts'
 import { checkGiven, type GivenMedia, parseDigest } from '../media/given.ts'
@@ -47,9 +47,6 @@ function parseKernel(text: string): string {
 export const METHODS = ['bootstrap', 'installer', 'cloud-image'] as const
 export type MethodName = (typeof METHODS)[number]
 
-export const LAYOUTS = ['plain', 'lvm'] as const
-export type LayoutName = (typeof LAYOUTS)[number]
-
 /** Options that say nothing to other methods than these. */
 const ONLY: Readonly<Partial<Record<keyof ImageOptions, readonly MethodName[]>>> = {
   iso: ['installer'],
@@ -79,7 +76,7 @@ export const imageOptions = {
     arg: 'NAME',
     choices: LAYOUTS,
     default: 'plain',
-    help: 'system on a partition, or on the logical volume rootlv (lvm needs --method installer)',
+    help: 'system on a partition, or on the logical volume rootlv',
   },
   output: { arg: 'DIR', default: 'bits', help: 'where images go, below <name>/<stamp>/' },
   size: { arg: 'SIZE', default: '10G', parse: parseDiskSize, help: 'size of the disk' },
@@ -260,7 +257,11 @@ function checkStray(method: MethodName, options: ImageOptions): void {
     throw new UsageError(`Option --${name} needs --method ${methods.join(' or ')}`)
   }
   if (method === 'installer') return
-  if (options.layout === 'lvm') throw new UsageError('Option --layout lvm needs --method installer')
+  if (method === 'cloud-image' && options.layout === 'lvm') {
+    throw new UsageError(
+      'Option --layout lvm does not fit --method cloud-image: the base has its own',
+    )
+  }
   if (options.machine === 'bhyve') {
     throw new UsageError('Option --machine bhyve needs --method installer')
   }
@@ -362,6 +363,7 @@ export async function resolveRecipe(
     const known = distro.releases.map(({ version }) => version).join(', ')
     throw new UsageError(`Unknown ${distro.title} release "${wanted}": known are ${known}`)
   }
+  const { layout } = options
   const method = options.method ?? defaultMethod(distro)
   if (method === 'bootstrap' && !distro.bootstrap) {
     throw new UsageError(`${distro.title} can't be built by --method bootstrap: choose installer`)
@@ -380,7 +382,7 @@ export async function resolveRecipe(
     release,
     method,
     target: 'smartos',
-    layout: options.layout,
+    layout,
     disk: diskWishes(method, options),
     kernel,
     packages: [
@@ -388,6 +390,8 @@ export async function resolveRecipe(
         kernel,
         ...systemOf(distro, release).packages,
         ...release.packages,
+        // Installers bring them by themselves.
+        ...(method === 'bootstrap' ? (distro.bootstrap?.layoutPackages[layout] ?? []) : []),
         ...options.include,
       ]),
     ],

@@ -23,7 +23,7 @@ import {
   partitionDisk,
 } from '../disk/assemble.ts'
 import { makeParents } from '../disk/directories.ts'
-import { type Layout, plainLayout } from '../disk/layout.ts'
+import { type Layout, makeLayout } from '../disk/layout.ts'
 import { INSTALLER_TOOLS, type Tool, TOOLS } from '../host/tools.ts'
 import { checkUserNamespaces } from '../host/user-namespaces.ts'
 import type { Recipe } from '../image/recipe.ts'
@@ -52,7 +52,7 @@ export const bootstrap: Method = {
     return {}
   },
   async fetch(build, report) {
-    const layout = plainLayout(build.recipe.disk.bytes, build.seed)
+    const layout = layoutOf(build)
     if (builder() === 'unshare') await prepareNamespace(build.scope, build.work)
     await fetchPackages(fillOptions(build, layout, await findKeyring(build)), report)
     return packageCache(build)
@@ -62,7 +62,7 @@ export const bootstrap: Method = {
   },
   async fill(build, _host, disk, { fetched }) {
     const { distro, recipe, scope, work } = build
-    const layout = plainLayout(recipe.disk.bytes, build.seed)
+    const layout = layoutOf(build)
     const times = { epoch: build.epochSeconds }
     if (builder() === 'unshare') await prepareNamespace(scope, work)
     const offline = recipe.offline || !fetched
@@ -72,13 +72,15 @@ export const bootstrap: Method = {
       installPackages({ ...options, spec }, report),
     )
     await step('Make the disk', async () => {
-      await partitionDisk(disk, layout)
+      await partitionDisk(disk, layout, times)
       await fillRoot(tree, disk, layout, times)
       await installBootLoaders(disk, layout, tree.bootFiles, times)
     })
     return { upstream: await pointOf(distro, work) }
   },
 }
+
+const layoutOf = ({ recipe, seed }: Build) => makeLayout(recipe.layout, recipe.disk.bytes, seed)
 
 /** The point release that the new system says it is. */
 async function pointOf(distro: Distro, work: string): Promise<string | undefined> {
@@ -141,7 +143,11 @@ function fillOptions(build: Build, layout: Layout, keyring: string): FillOptions
       include: recipe.packages,
       cache: { archives: join(cache, 'archives'), lists: join(cache, 'lists') },
       offline: recipe.offline,
-      guest: guestOf(distro, recipe, [bootLoader], { root: layout.root.fsUuid, esp }),
+      guest: guestOf(distro, recipe, [bootLoader], {
+        root: layout.root.fsUuid,
+        rootDevice: layout.root.device,
+        esp,
+      }),
     },
     mirrors: recipe.mirrors,
     efiVendor,

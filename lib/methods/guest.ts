@@ -36,14 +36,14 @@ export type Guest = {
  * The guest of a recipe.
  *
  * @param finish scripts behind the operator's, which depend on the method: the boot loader's
- * @param ids of the file systems, as blkid writes them; undefined where the scripts' environment has
- *   ROOT_UUID and ESP_UUID already
+ * @param ids of the file systems, as blkid writes them, and the kernel's root=; undefined where the
+ *   scripts' environment has ROOT_UUID and ESP_UUID already, and the system its disk
  */
 export function guestOf(
   distro: Distro,
   recipe: Recipe,
   finish: readonly string[],
-  ids?: { root: string; esp: string },
+  ids?: { root: string; rootDevice: string; esp: string },
 ): Guest {
   const { setup, cleanUp, environment } = systemOf(distro, recipe.release)
   const env = {
@@ -53,7 +53,7 @@ export function guestOf(
     HOMEPAGE: recipe.homepage,
     CODENAME: recipe.release.codename,
     ...environment,
-    ...(ids && { ROOT_UUID: ids.root, ESP_UUID: ids.esp }),
+    ...(ids && { ROOT_UUID: ids.root, ROOT_DEVICE: ids.rootDevice, ESP_UUID: ids.esp }),
     KERNEL_ARGUMENTS: smartos.kernelArguments.join(' '),
     GUEST_TOOLS: join(STAGING, basename(smartos.guestTools.directory)),
   }

@@ -29,7 +29,7 @@ for unit in triton-guest triton-grow-root; do
   install -m 644 "$from/systemd/$unit.service" /lib/systemd/system/
 done
 systemctl enable triton-guest.service
-# Where root is on a logical volume, which shows where the system has its disk already.
-case $(findmnt -n -o SOURCE / || :) in
+# Where root is on a logical volume: it shows where the system has its disk already, and else is told.
+case ${ROOT_DEVICE:-$(findmnt -n -o SOURCE / || :)} in
 /dev/mapper/*) systemctl enable triton-grow-root.service ;;
 esac

@@ -1,34 +1,57 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { seededGuid, seededUuid, seededVolumeId } from '../../lib/disk/identity.ts'
-import { plainLayout, sfdiskScript, SMALLEST_DISK } from '../../lib/disk/layout.ts'
+import { seededGuid, seededLvmId, seededUuid, seededVolumeId } from '../../lib/disk/identity.ts'
+import { LAYOUTS, makeLayout, sfdiskScript, SMALLEST_DISK } from '../../lib/disk/layout.ts'
 
 const MIB = 1024 ** 2
 
-const layouts = suite('plainLayout()')
-for (const bytes of [SMALLEST_DISK, 10 * 1024 ** 3, 1024 ** 4]) {
-  layouts(`fills ${bytes} bytes without gaps, at whole MiB, room for both tables`, () => {
-    const { bios, esp, root } = plainLayout(bytes, 'x')
-    assert.is(bios.offset, MIB)
-    assert.is(esp.offset, bios.offset + bios.length)
-    assert.is(root.offset, esp.offset + esp.length)
-    assert.is(root.offset + root.length, bytes - MIB)
-    for (const { offset, length } of [bios, esp, root]) assert.is((offset + length) % MIB, 0)
+const layouts = suite('makeLayout()')
+for (const name of LAYOUTS) {
+  for (const bytes of [SMALLEST_DISK, 10 * 1024 ** 3, 1024 ** 4]) {
+    layouts(`${name} fills ${bytes} bytes without gaps, at whole MiB, room for both tables`, () => {
+      const { bios, esp, system } = makeLayout(name, bytes, 'x')
+      assert.is(bios.offset, MIB)
+      assert.is(esp.offset, bios.offset + bios.length)
+      assert.is(system.offset, esp.offset + esp.length)
+      assert.is(system.offset + system.length, bytes - MIB)
+      for (const { offset, length } of [bios, esp, system]) assert.is((offset + length) % MIB, 0)
+    })
+  }
+}
+layouts('plain has the root file system on the last partition', () => {
+  const { system, root, group } = makeLayout('plain', SMALLEST_DISK, 'x')
+  assert.equal([root.offset, root.length], [system.offset, system.length])
+  assert.is(root.device, `UUID=${root.fsUuid}`)
+  assert.is(group, undefined)
+})
+for (const more of [0, 1, 2, 3]) {
+  layouts(`lvm has it on whole extents, ${more} MiB beyond them`, () => {
+    const { system, root, group } = makeLayout('lvm', SMALLEST_DISK + more * MIB, 'x')
+    assert.is(root.offset, system.offset + MIB)
+    assert.is(root.length % (4 * MIB), 0)
+    const left = system.length - MIB - root.length
+    assert.ok(left >= 0 && left < 4 * MIB, `${left}`)
+    assert.is(group?.bytes, system.length)
+    assert.is(root.device, '/dev/mapper/rootvg-rootlv')
   })
 }
 layouts.run()
 
 const scripts = suite('sfdiskScript()')
 scripts('is what sfdisk reads, in sectors', () => {
-  const lines = sfdiskScript(plainLayout(10 * 1024 ** 3, 'x')).split('\n')
+  const lines = sfdiskScript(makeLayout('plain', 10 * 1024 ** 3, 'x')).split('\n')
   assert.is(lines[0], 'label: gpt')
   assert.match(lines[4]!, /^start=2048, size=2048, type=21686148-.*, name=bios$/)
   assert.match(lines[5]!, /^start=4096, size=262144, type=C12A7328-.*, name=esp$/)
   assert.match(lines[6]!, /^start=266240, size=20703232, type=0FC63DAF-.*, name=root$/)
 })
+scripts('has a partition of the type of LVM for layout lvm', () => {
+  const lines = sfdiskScript(makeLayout('lvm', 10 * 1024 ** 3, 'x')).split('\n')
+  assert.match(lines[6]!, /^start=266240, size=20703232, type=E6D6D379-.*, name=lvm$/)
+})
 scripts.run()
 
-const seeds = suite('seededUuid(), seededVolumeId(), seededGuid()')
+const seeds = suite('seededUuid(), seededVolumeId(), seededGuid(), seededLvmId()')
 seeds('give the same for the same, and another for each use', () => {
   assert.is(seededUuid('a', 'root'), seededUuid('a', 'root'))
   assert.is.not(seededUuid('a', 'root'), seededUuid('a', 'esp'))
@@ -41,6 +64,7 @@ seeds('have their shapes', () => {
     assert.match(seededUuid(String(i), 'x'), shape)
     assert.match(seededVolumeId(String(i), 'x'), /^[0-9a-f]{8}$/)
     assert.ok(seededGuid(String(i), 'x') > 0n)
+    assert.match(seededLvmId(String(i), 'x'), /^[0-9a-zA-Z]{32}$/)
   }
 })
 seeds.run()

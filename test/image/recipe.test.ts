@@ -104,7 +104,6 @@ for (const [argv, expected] of [
 for (const [words, expected] of [
   [['--iso', 'a.iso'], 'Option --iso needs --method installer'],
   [['--answers', '/etc/passwd'], 'Option --answers needs --method installer'],
-  [['--layout', 'lvm'], 'Option --layout lvm needs --method installer'],
   [
     ['--method', 'installer', '--checksum', 'abc'],
     'Cannot read --checksum "abc": it is no SHA-256 or SHA-512',
@@ -130,6 +129,14 @@ resolving('has a machine for the installer only', async () => {
   assert.is(installer?.memoryMiB, 3072)
   assert.is(installer?.cpus, 4)
   assert.is(installer?.medium, undefined)
+})
+resolving('has what a layout needs, where no installer brings it', async () => {
+  const layout = ['--layout', 'lvm']
+  const { packages } = await recipe(['12', ...layout])
+  assert.ok(packages.includes('lvm2'))
+  assert.not((await recipe(['12'])).packages.includes('lvm2'))
+  const installed = await recipe(['12', ...layout, '--method', 'installer'])
+  assert.not(installed.packages.includes('lvm2'))
 })
 resolving('makes volumes where the machine writes to them', async () => {
   const { disk } = await recipe([
