@@ -18,6 +18,7 @@ import { createReadStream } from 'node:fs'
 import { pipeline } from 'node:stream'
 import { BuildError, errorCode, explain } from '../cli/errors.ts'
 import { session } from '../cli/session.ts'
+import { isFiller } from '../disk/blocks.ts'
 import { findTool, TOOLS } from '../host/tools.ts'
 
 /** Bytes in a member: from 1 to 8 MiB the size changes by 0.1 %, larger ones cost memory. */
@@ -133,11 +134,14 @@ export async function* gzip(
   if (options.signal?.aborted) onAbort()
   const atWork: Promise<Buffer>[] = []
   let empty = true
+  let hole: Promise<Buffer> | undefined
   try {
     for await (const chunk of chunks(pieces)) {
       stop.signal.throwIfAborted()
       empty = false
-      const member = compress(chunk, stop.signal)
+      // Most of a disk is empty: what none of its blocks covers is compressed once.
+      const isHole = chunk.every(isFiller) && lengthOf(chunk) === CHUNK
+      const member = isHole ? (hole ??= compress(chunk, stop.signal)) : compress(chunk, stop.signal)
       member.catch(() => {}) // it is awaited below, in its turn
       atWork.push(member)
       if (atWork.length >= jobs) yield await atWork.shift()!
@@ -151,23 +155,30 @@ export async function* gzip(
   }
 }
 
+const lengthOf = (pieces: readonly Buffer[]) => pieces.reduce((sum, { length }) => sum + length, 0)
+
 const GUNZIP_FAULTS: Record<string, string> = {
   Z_BUF_ERROR: 'it is cut off',
   Z_DATA_ERROR: 'its content is damaged',
 }
 
 /**
- * Content of a gzip file, of any number of members.
+ * Content of a gzip file, of any number of members; `onRead` hears the bytes of the file that are read.
  *
  * @throws {BuildError} when it is no gzip, damaged or cut off
  */
-export async function* gunzip(path: string): AsyncGenerator<Buffer> {
+export async function* gunzip(
+  path: string,
+  onRead: (bytes: number) => void = () => {},
+): AsyncGenerator<Buffer> {
+  const input = createReadStream(path, { highWaterMark: 1 << 18 })
   const output = createGunzip({ chunkSize: 1 << 18 })
-  pipeline(createReadStream(path, { highWaterMark: 1 << 18 }), output, () => {})
+  pipeline(input, output, () => {})
   let any = false
   try {
     for await (const piece of output as AsyncIterable<Buffer>) {
       any = true
+      onRead(input.bytesRead)
       yield piece
     }
   } catch (error) {

@@ -4,8 +4,8 @@
  * The size of the volume may come last (it is in object 2), so that the file gets it at the end. What
  * no WRITE covers stays a hole.
  */
-import { type FileHandle, open, rename, rm } from 'node:fs/promises'
-import { BuildError, explain } from '../cli/errors.ts'
+import { BuildError } from '../cli/errors.ts'
+import { type Blocks, writeSparse } from '../disk/blocks.ts'
 import { readStream, type StreamRecord } from './read.ts'
 import { DATA_OBJECT, volumeBytesOf } from './records.ts'
 
@@ -88,6 +88,22 @@ export async function summarizeStream(pieces: AsyncIterable<Buffer>): Promise<St
   return summary.finish()
 }
 
+/** The disk that a stream holds; `onEnd` hears what else there is to know. @throws {BuildError} as readStream */
+export async function* streamBlocks(
+  pieces: AsyncIterable<Buffer>,
+  onEnd: (summary: StreamSummary) => void = () => {},
+): Blocks {
+  const summary = new Summary()
+  for await (const record of readStream(pieces)) {
+    summary.add(record)
+    if (record.type !== 'WRITE' || record.object !== DATA_OBJECT.number) continue
+    yield { offset: record.offset, data: Buffer.from(record.data) } // its own is used again
+  }
+  const result = summary.finish()
+  onEnd(result)
+  return result.volumeBytes
+}
+
 /**
  * Restore the raw disk: a sparse file of the volume's size, with its final name only when whole.
  *
@@ -98,35 +114,11 @@ export async function restoreStream(
   path: string,
   options: { signal?: AbortSignal } = {},
 ): Promise<StreamSummary> {
-  const partial = `${path}.partial`
-  const summary = new Summary()
-  let file: FileHandle | undefined
-  try {
-    file = await open(partial, 'w')
-    for await (const record of readStream(pieces)) {
-      options.signal?.throwIfAborted()
-      summary.add(record)
-      if (record.type === 'WRITE' && record.object === DATA_OBJECT.number) {
-        await writeFully(file, record.data, record.offset)
-      }
-    }
-    const result = summary.finish()
-    await file.truncate(result.volumeBytes)
-    await file.sync()
-    await file.close()
-    file = undefined
-    await rename(partial, path)
-    return result
-  } catch (error) {
-    await file?.close().catch(() => {})
-    await rm(partial, { force: true })
-    throw explain(`write "${path}"`, error)
-  }
-}
-
-async function writeFully(file: FileHandle, data: Buffer, position: number): Promise<void> {
-  for (let done = 0; done < data.length;) {
-    const { bytesWritten } = await file.write(data, done, data.length - done, position + done)
-    done += bytesWritten
-  }
+  let summary: StreamSummary | undefined
+  await writeSparse(
+    streamBlocks(pieces, (result) => (summary = result)),
+    path,
+    options,
+  )
+  return summary!
 }
