@@ -3,6 +3,7 @@
  *
  *   ./bin/convert-image debian-12-20260508.zfs.gz disk.raw
  *   ./bin/convert-image disk.raw my-image.zfs.gz
+ *   ./bin/convert-image debian-12-20260508.zfs.gz debian-12.qcow2
  *
  * Prints the new file's path.
  */
@@ -11,8 +12,9 @@ import { main } from '../lib/cli/main.ts'
 import { commonOptions } from '../lib/cli/options.ts'
 import { step } from '../lib/cli/progress.ts'
 import { diskOptions } from '../lib/disk/disk.ts'
-import { convertImage } from '../lib/image/convert.ts'
-import { formatOfName } from '../lib/image/formats.ts'
+import { ensureTools, TOOLS } from '../lib/host/tools.ts'
+import { checkOutput, convertImage } from '../lib/image/convert.ts'
+import { formatOfContent, formatOfName } from '../lib/image/formats.ts'
 
 const command = {
   name: 'convert-image',
@@ -22,24 +24,35 @@ const command = {
     '.zfs.gz, .zvol.gz   a gzipped send stream, as SmartOS imports it',
     '.zfs, .zvol         the same, not gzipped',
     '.raw, .img          the disk itself, sparse',
+    '.dd.gz, .raw.gz     the disk gzipped, as MAAS deploys it (filetype ddgz)',
+    '.qcow2              the disk as QEMU and libvirt have it, compressed; read in any variant',
+    "A root tar (.tar.gz) is made by builds alone: files can't be taken out of a disk without mounting it.",
   ],
   options: {
     volblocksize: diskOptions.volblocksize,
-    json: { help: 'print the result as JSON' },
+    json: { help: 'print the result, with its digests, as JSON' },
+    install: { default: true, help: 'do not install missing host packages: say what is missing' },
     ...commonOptions,
   },
   examples: [
     './bin/convert-image debian-12-20260508.zfs.gz disk.raw',
     './bin/convert-image disk.raw my-image.zfs.gz',
+    './bin/convert-image debian-12-20260508.zfs.gz debian-12.qcow2',
+    './bin/convert-image custom-ubuntu-lvm.dd.gz disk.raw',
   ],
 } as const
 
 await main(command, async ({ options, words }) => {
   const [input, output] = words as [string, string]
-  formatOfName(output)
+  checkOutput(output)
+  if ([await formatOfContent(input), formatOfName(output)].includes('qcow2')) {
+    await ensureTools([TOOLS.qemuImg], { install: options.install })
+  }
   const converted = await step('Convert the image', (report) =>
     convertImage(input, output, options.volblocksize, report),
   )
-  log.info(`${converted.from} to ${converted.to}, ${converted.bytes} bytes`)
+  const { from, to, bytes, sha1, sha256 } = converted
+  log.info(`${from} to ${to}, ${bytes} bytes`)
+  if (sha256 !== undefined) log.info(`sha1 ${sha1}, sha256 ${sha256}`)
   console.log(options.json ? JSON.stringify(converted, undefined, 2) : converted.path)
 })

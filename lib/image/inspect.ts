@@ -67,7 +67,7 @@ export async function matchManifest(path: string): Promise<Matched> {
   const manifest = MANIFEST.test(path) ? { ...(await readManifest(path)), path } : undefined
   const imagePath = manifest ? await imageFileOf(path) : path
   const format = await formatOfContent(imagePath)
-  if (format === 'raw') {
+  if (format !== 'zfs' && format !== 'zfs.gz') {
     throw new BuildError(`Cannot inspect "${imagePath}": it is no send stream`, {
       hint: 'Name a manifest, or a .zfs.gz file',
     })

@@ -1,12 +1,11 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { spawnSync } from 'node:child_process'
-import { readdir, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { convertImage } from '../../lib/image/convert.ts'
-import { formatOfContent, formatOfName } from '../../lib/image/formats.ts'
 import { imageManifest, writeManifest } from '../../lib/image/manifest.ts'
 import { inspectImage } from '../../lib/image/inspect.ts'
 import { Random } from '../random.ts'
@@ -128,6 +127,16 @@ inspecting('finds damage and cuts in the file itself', () =>
     assert.match((await errorOf(() => inspectImage(image))).message, /no such file/)
   }),
 )
+inspecting('refuses what is no send stream', () =>
+  inTemporaryDir(async (dir) => {
+    await makeImage(dir)
+    await writeFile(join(dir, 'disk.dd.gz'), gzipSync(await readFile(join(dir, 'disk.raw'))))
+    for (const name of ['disk.raw', 'disk.dd.gz']) {
+      const { message } = await errorOf(() => inspectImage(join(dir, name)))
+      assert.match(message, /^Cannot inspect ".*": it is no send stream$/)
+    }
+  }),
+)
 inspecting('as a command: status and output', () =>
   inTemporaryDir(async (dir) => {
     const { manifest } = await makeImage(dir)
@@ -149,67 +158,3 @@ inspecting('as a command: status and output', () =>
   }),
 )
 inspecting.run()
-
-const converting = suite('convertImage()')
-converting('goes there and back', () =>
-  inTemporaryDir(async (dir) => {
-    const { raw, image } = await makeImage(dir)
-    const convert = (from: string, to: string) =>
-      convertImage(join(dir, from), join(dir, to), 8192, () => {})
-    await convert('image-1.zfs.gz', 'back.raw')
-    assert.ok((await readFile(join(dir, 'back.raw'))).equals(raw))
-    await convert('image-1.zfs.gz', 'plain.zfs')
-    assert.ok((await readFile(join(dir, 'plain.zfs'))).equals(gunzipSync(await readFile(image))))
-    await convert('plain.zfs', 'again.zvol.gz')
-    assert.ok((await readFile(join(dir, 'again.zvol.gz'))).equals(await readFile(image)))
-    const { bytes, from, to } = await convert('plain.zfs', 'other.img')
-    assert.equal({ bytes, from, to }, { bytes: raw.length, from: 'zfs', to: 'raw' })
-  }),
-)
-converting('refuses what makes no sense, and leaves nothing', () =>
-  inTemporaryDir(async (dir) => {
-    await makeImage(dir)
-    const before = await readdir(dir)
-    const fails = async (from: string, to: string) =>
-      (await errorOf(() => convertImage(join(dir, from), join(dir, to), 8192, () => {}))).message
-    assert.match(await fails('disk.raw', 'x.raw'), /it is raw already/)
-    assert.match(await fails('disk.raw', 'x.vmdk'), /Cannot tell the format of ".*x\.vmdk"/)
-    assert.match(await fails('none', 'x.raw'), /Cannot read ".*none": no such file/)
-    assert.match(
-      await fails('disk.raw', 'no/such/x.zfs.gz'),
-      /Cannot write ".*x\.zfs\.gz": no such/,
-    )
-    await writeFile(
-      join(dir, 'cut.zfs.gz'),
-      (await readFile(join(dir, 'image-1.zfs.gz'))).subarray(0, 9000),
-    )
-    assert.match(await fails('cut.zfs.gz', 'x.raw'), /it is cut off/)
-    await rm(join(dir, 'cut.zfs.gz'))
-    assert.equal(await readdir(dir), before)
-  }),
-)
-converting.run()
-
-const formats = suite('formatOfName(), formatOfContent()')
-formats('by name', () => {
-  assert.is(formatOfName('a.zfs.gz'), 'zfs.gz')
-  assert.is(formatOfName('a.zvol.gz'), 'zfs.gz')
-  assert.is(formatOfName('a.zvol'), 'zfs')
-  assert.is(formatOfName('a.img'), 'raw')
-  assert.throws(() => formatOfName('a.gz'), /Cannot tell the format/)
-})
-formats('by content, not by name', () =>
-  inTemporaryDir(async (dir) => {
-    for (const [head, expected] of [
-      ['QFI\xfb and more than sixteen', /it holds a qcow2 image/],
-      ['\x28\xb5\x2f\xfd, compressed data', /it holds Zstandard data/],
-      ['', /it is empty/],
-    ] as [string, RegExp][]) {
-      await writeFile(join(dir, 'x.zfs.gz'), head, 'latin1')
-      assert.match((await errorOf(() => formatOfContent(join(dir, 'x.zfs.gz')))).message, expected)
-    }
-    await writeFile(join(dir, 'x.zfs.gz'), 'a disk with some content')
-    assert.is(await formatOfContent(join(dir, 'x.zfs.gz')), 'raw')
-  }),
-)
-formats.run()
