@@ -4,44 +4,18 @@
  */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { execFileSync } from 'node:child_process'
 import { mkdir, open, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { mkfsRootEnv, mkfsRootWords, partitionDisk } from '../../lib/disk/assemble.ts'
 import { type Layout, makeLayout, SMALLEST_DISK } from '../../lib/disk/layout.ts'
-import { needPackages, workDir } from '../live.ts'
-
-needPackages({ pvck: 'lvm2', losetup: 'mount', 'grub-fstest': 'grub-common' })
+import { workDir } from '../live.ts'
+import { lvm, report, sh, withLoop } from '../lvm-tools.ts'
 
 const MIB = 1024 ** 2
 const EPOCH = 1_700_000_000
 const { dir, remove } = await workDir()
-const sh = (words: string[], env: Record<string, string> = {}) =>
-  execFileSync(words[0]!, words.slice(1), {
-    encoding: 'utf8',
-    env: { ...process.env, LVM_SUPPRESS_FD_WARNINGS: '1', ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
 
-/** lvm's tools see one device only, and no kernel. */
-const lvm = (device: string, name: string, ...words: string[]) =>
-  sh([
-    name,
-    ...['--driverloaded', 'n'],
-    ...['--config', `devices{filter=["a|^${device}$|","r|.*|"] use_devicesfile=0}`],
-    ...words,
-  ])
-
-async function withLoop(disk: string, offset: number, work: (device: string) => Promise<void>) {
-  const device = sh(['losetup', '--find', '--show', '--offset', `${offset}`, disk]).trim()
-  try {
-    await work(device)
-  } finally {
-    sh(['losetup', '--detach', device])
-  }
-}
-
-/** A disk of layout lvm with two files on it. */
+/** A disk of layout lvm with a file on it. */
 async function makeDisk(name: string, bytes: number): Promise<{ disk: string; layout: Layout }> {
   const disk = join(dir, name)
   const tree = join(dir, 'tree')
@@ -85,17 +59,18 @@ reading('pvck finds damage', async () => {
 reading('vgck, pvs, vgs and lvs find one group, one volume, and nothing free', () =>
   withLoop(made.disk, made.layout.system.offset, async (device) => {
     lvm(device, 'vgck', 'rootvg')
-    const report = (name: string, columns: string) =>
-      lvm(device, name, '--noheadings', '--units', 'b', '--nosuffix', '-o', columns)
-        .trim()
-        .split(/ +/)
-        .join(' ')
     const { root, group } = made.layout
     const volume = root.length
-    assert.is(report('pvs', 'vg_name,pv_size,pv_free,pe_start'), `rootvg ${volume} 0 1048576`)
-    assert.is(report('vgs', 'vg_name,vg_extent_size,vg_free,vg_attr'), 'rootvg 4194304 0 wz--n-')
-    assert.is(report('lvs', 'lv_name,lv_size'), `rootlv ${volume}`)
-    assert.is(report('lvs', 'lv_uuid').replaceAll('-', ''), group!.volumeId)
+    assert.is(
+      report(device, 'pvs', 'vg_name,pv_size,pv_free,pe_start'),
+      `rootvg ${volume} 0 1048576`,
+    )
+    assert.is(
+      report(device, 'vgs', 'vg_name,vg_extent_size,vg_free,vg_attr'),
+      'rootvg 4194304 0 wz--n-',
+    )
+    assert.is(report(device, 'lvs', 'lv_name,lv_size'), `rootlv ${volume}`)
+    assert.is(report(device, 'lvs', 'lv_uuid').replaceAll('-', ''), group!.volumeId)
   }),
 )
 reading('e2fsck finds the file system where the volume begins', () =>
@@ -115,9 +90,7 @@ reading('lvm changes it: the volume grows with its disk', async () => {
     lvm(device, 'lvextend', '--extents', '+100%FREE', 'rootvg/rootlv')
     const headers = lvm(device, 'pvck', '--dump', 'headers', device)
     assert.match(headers, /vgname rootvg seqno 3/)
-    const bytes = Number(
-      lvm(device, 'lvs', '--noheadings', '--units', 'b', '--nosuffix', '-o', 'lv_size').trim(),
-    )
+    const bytes = Number(report(device, 'lvs', 'lv_size'))
     assert.ok(bytes > layout.root.length + 1000 * MIB, `${bytes}`)
   })
 })
