@@ -1,0 +1,65 @@
+/** The names that packer-maas' Makefile had, and its variables; that the commands build is shown elsewhere. */
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const hasMake = spawnSync('make', ['--version']).status === 0
+
+function make(...words: string[]) {
+  const { SERIES, ARCH, URL: _, SUMS, TIMEOUT, PACKER_LOG, CUSTOMIZE, KERNEL, ...env } = process.env
+  return spawnSync('make', ['--no-print-directory', ...words], { cwd: root, encoding: 'utf8', env })
+}
+/** The command that a target would run. */
+const commandOf = (...words: string[]) => {
+  const { stdout, stderr } = make('-n', ...words)
+  return /\$\((\.\/bin\/.*?)\s*\)/.exec(stdout)?.[1]?.replaceAll(/\s+/g, ' ') ?? stderr
+}
+
+const targets = suite('Makefile')
+const test = hasMake ? targets : targets.skip
+for (const [words, expected] of [
+  [
+    ['custom-cloudimg.tar.gz', 'SERIES=jammy'],
+    'jammy --target maas --name custom-cloudimg.tar.gz --format tgz',
+  ],
+  [[], 'jammy --target maas --name custom-cloudimg.tar.gz --format tgz'],
+  [
+    ['custom-ubuntu.tar.gz', 'SERIES=Noble', 'CUSTOMIZE=my-changes.sh', 'KERNEL=linux-lowlatency'],
+    "noble --target maas --name custom-ubuntu.tar.gz --customize 'my-changes.sh' --kernel 'linux-lowlatency' --format tgz",
+  ],
+  [
+    ['custom-ubuntu-lvm.dd.gz', 'PACKER_LOG=1', 'TIMEOUT=90m'],
+    "jammy --target maas --name custom-ubuntu-lvm.dd.gz --verbose --format ddgz --method installer --layout lvm --timeout '90m'",
+  ],
+  [
+    ['custom-ubuntu-lvm.dd.gz', 'URL=http://m/releases', 'SUMS=MD5SUMS'],
+    "jammy --target maas --name custom-ubuntu-lvm.dd.gz --format ddgz --method installer --layout lvm --timeout '1h' --media 'http://m/releases/jammy/' --sums 'MD5SUMS'",
+  ],
+] as [string[], string][]) {
+  test(words.join(' ') || 'no target: a root tar', () => {
+    assert.is(commandOf(...words), `./bin/create-image-ubuntu ${expected}`)
+  })
+}
+test('refuses an architecture that is not built', () => {
+  const { status, stderr } = make('custom-cloudimg.tar.gz', 'ARCH=arm64')
+  assert.is(status, 2)
+  assert.match(stderr, /ARCH=arm64 can't be built/)
+})
+test('its commands have options that exist', () => {
+  for (const name of [
+    'custom-cloudimg.tar.gz',
+    'custom-ubuntu.tar.gz',
+    'custom-ubuntu-lvm.dd.gz',
+  ]) {
+    const words = commandOf(name, 'SERIES=noble', 'URL=http://m/x').replaceAll("'", '').split(' ')
+    const { status, stderr } = spawnSync(words[0]!, [...words.slice(1), '--dry-run'], {
+      cwd: root,
+      encoding: 'utf8',
+    })
+    assert.is(status, 0, stderr)
+    assert.ok(stderr.includes(name), name)
+  }
+})
+targets.run()
