@@ -82,6 +82,7 @@ async function tryCommand(line: string, dir: string): Promise<void> {
   if (!isBuild) await makeFiles(dir, line.includes('disk.raw my-image'))
   const script = line
     .replace('./bin/', `${root}bin/`)
+    .replace(/^make /, `make -C ${root} -n `)
     .replace('/data/bits)', `${dir}/bits)`)
     .replace(/\)?$/, (end) => {
       if (!isBuild || line.includes('--dry-run')) return end

@@ -8,6 +8,7 @@ import {
   parseCount,
   parseList,
   parseName,
+  parseSeconds,
   parseSize,
   parseUrl,
   usage,
@@ -97,12 +98,26 @@ text('has a line per option, with choices, defaults and environment', () => {
 })
 text.run()
 
-const values = suite('parseSize(), parseList(), parseUrl()')
+const values = suite('parseSize(), parseSeconds(), parseList(), parseUrl()')
 values('sizes', () => {
   assert.is(parseSize('20480M'), 20 * 1024 ** 3)
   assert.is(parseSize('1TiB'), 1024 ** 4)
   for (const wrong of ['', '10', '1.5G', '-1G', '0G', '10g', '99999999T', '10Gx']) {
     assert.throws(() => parseSize(wrong), /Cannot read size/, wrong)
+  }
+})
+values('times', () => {
+  for (const [text, seconds] of [
+    ['5400', 5400],
+    ['90s', 90],
+    ['90m', 5400],
+    ['1h', 3600],
+    ['1h30m5', 5405],
+  ] as const) {
+    assert.is(parseSeconds(text), seconds)
+  }
+  for (const wrong of ['', '0', '1d', 'h', '30m1h', '-5', '1.5h']) {
+    assert.throws(() => parseSeconds(wrong), /Cannot read time/, wrong)
   }
 })
 values('lists', () => assert.equal(parseList(' a,b  c,,'), ['a', 'b', 'c']))
