@@ -81,6 +81,7 @@ export const debian: Distro = {
   title: 'Debian',
   homepage: 'https://www.debian.org/',
   defaultUser: 'root',
+  maas: { user: 'debian' },
   releases: [
     {
       version: '11',
@@ -136,7 +137,9 @@ export const debian: Distro = {
     },
     efiVendor: 'debian',
     point: { file: '/etc/debian_version', pattern: /^(\d+\.\d+)$/m },
+    initramfs: 'debian/initramfs.sh',
     bootLoader: 'debian/boot-loader.sh',
+    bootPackages: ['shim-signed', 'grub-cloud-amd64'],
   },
   cloudImage: { packages: 'debian/packages.sh', finish: ['debian/cloud-image.sh'] },
   installer: {

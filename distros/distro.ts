@@ -74,6 +74,8 @@ export type Release = {
   endOfLife: string
   /** Default kernel package. */
   kernel: string
+  /** The one with drivers of real machines, where that is another. */
+  hardwareKernel?: string
   /** Packages beyond the distro's own list. */
   packages: readonly string[]
   media: ReleaseMedia
@@ -118,8 +120,12 @@ export type Bootstrap = {
   efiVendor: string
   /** File of the new system in which the pattern's first group is the point release. */
   point: { file: string; pattern: RegExp }
-  /** Prepares the boot loader inside a system that has no disk yet. */
+  /** Makes what the kernels boot with, inside a system that has no disk yet. */
+  initramfs: string
+  /** Prepares the boot loader there, behind it. */
   bootLoader: string
+  /** Of the packages those that a system without a disk of its own leaves to who deploys it. */
+  bootPackages: readonly string[]
 }
 
 export type Distro = {
@@ -130,6 +136,15 @@ export type Distro = {
   /** Login user of the image. */
   defaultUser: string
   releases: readonly Release[]
+  /** How MAAS deploys it. */
+  maas: {
+    /** Login user of a deployed machine. */
+    user: string
+    /** It is one of MAAS' own, which brings a kernel to it. */
+    own?: true
+    /** The system that MAAS is to take it for. */
+    base?: string
+  }
   /** In every image, whatever the release; the kernel comes on top. */
   packages: readonly string[]
   /** Absent where it can't be done; where it is there, it is the default method. */

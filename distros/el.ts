@@ -64,6 +64,7 @@ export const elInstaller: Installer = {
 /** For the scripts and templates of a definition. */
 export const elDistro = {
   defaultUser: 'root',
+  maas: { user: 'cloud-user', base: 'rhel' },
   packages: elPackages,
   installer: elInstaller,
   setup: ['el/setup.sh'],

@@ -28,6 +28,7 @@ const release = (
   codename,
   endOfLife,
   kernel: 'linux-image-virtual',
+  hardwareKernel: 'linux-image-generic',
   packages,
   values: { SOURCE: source },
   identity: {
@@ -51,6 +52,7 @@ export const ubuntu: Distro = {
   title: 'Ubuntu',
   homepage: 'https://ubuntu.com/server',
   defaultUser: 'root',
+  maas: { user: 'ubuntu', own: true },
   releases: [
     // its installer knows one system only, the full one
     release('20.04', 'focal', '2025-05-31', { packages: ['lz4'], source: '' }),
@@ -80,7 +82,9 @@ export const ubuntu: Distro = {
     keyring: { file: KEYRING, fingerprints: [ARCHIVE_KEY], url: keyAt(ARCHIVE_KEY) },
     efiVendor: 'ubuntu',
     point: { file: '/usr/lib/os-release', pattern: /^VERSION="(\d[\d.]+)/m },
+    initramfs: 'debian/initramfs.sh',
     bootLoader: 'debian/boot-loader.sh',
+    bootPackages: ['shim-signed', 'grub-pc', 'grub-efi-amd64-bin', 'grub-efi-amd64-signed'],
   },
   installer: {
     boot: [{ kernel: '/casper/vmlinuz', initrd: '/casper/initrd' }],

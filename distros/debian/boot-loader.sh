@@ -5,13 +5,8 @@
 # grub-install in the guest finds what it expects. grub-mkconfig can't run here, as it asks for the
 # device below /: the first kernel update in the guest replaces this grub.cfg by its own.
 #
-# Environment: TITLE, ROOT_UUID, ROOT_DEVICE (the kernel's root=), KERNEL_ARGUMENTS.
+# Environment: TITLE, ROOT_UUID, ROOT_DEVICE (the kernel's root=), KERNEL_ARGUMENTS, GRUB_TERMINALS.
 set -eu
-
-# The initramfs was put off while packages were installed, which would have made it twice.
-for kernel in /boot/vmlinuz-*; do
-  update-initramfs -c -k "${kernel#/boot/vmlinuz-}"
-done
 
 mkdir -p /boot/grub/i386-pc /boot/grub/x86_64-efi /boot/grub/fonts
 for platform in i386-pc x86_64-efi; do
@@ -52,8 +47,8 @@ if [ -s \$prefix/grubenv ]; then load_env; fi
 $(printf 'insmod %s\n' $modules)
 search --no-floppy --fs-uuid --set=root $ROOT_UUID
 serial --unit=0 --speed=115200
-terminal_input serial
-terminal_output serial
+terminal_input $GRUB_TERMINALS
+terminal_output $GRUB_TERMINALS
 set timeout=5
 END
 /etc/grub.d/06_hybrid_image >>/boot/grub/grub.cfg

@@ -3,7 +3,8 @@
 # (bootstrap, installer, cloud image), as root, without services running.
 #
 # Environment: TITLE ("Debian 12 (bookworm)"), IMAGE_NAME, IMAGE_VERSION, HOMEPAGE, ROOT_UUID and
-# ESP_UUID (empty where the installer wrote /etc/fstab), KERNEL_ARGUMENTS.
+# ESP_UUID (empty where somebody else writes /etc/fstab), KERNEL_ARGUMENTS, GRUB_TERMINALS, TARGET and
+# MADE_FOR ("maas", "MAAS").
 set -eu
 
 # --- File systems by identity: device names differ between hypervisors.
@@ -20,7 +21,7 @@ mkdir -p /etc/default/grub.d
 cat >/etc/default/grub.d/50-hybrid-image.cfg <<END
 GRUB_CMDLINE_LINUX="$KERNEL_ARGUMENTS"
 GRUB_CMDLINE_LINUX_DEFAULT=""
-GRUB_TERMINAL="serial"
+GRUB_TERMINAL="$GRUB_TERMINALS"
 GRUB_SERIAL_COMMAND="serial --unit=0 --speed=115200"
 GRUB_TIMEOUT=5
 GRUB_DISABLE_OS_PROBER=true
@@ -28,7 +29,8 @@ END
 # UEFI firmware of the OVMF family puts its console on every serial port, the second one included,
 # where the metadata service takes the menu for requests and types its refusals back into GRUB. So
 # the screen joins in under BIOS only.
-cat >/etc/grub.d/06_hybrid_image <<'END'
+if [ -d /etc/grub.d ]; then # not where somebody else brings the boot loader
+  cat >/etc/grub.d/06_hybrid_image <<'END'
 #!/bin/sh
 cat <<'CFG'
 if [ "$grub_platform" = pc ]; then
@@ -37,7 +39,8 @@ if [ "$grub_platform" = pc ]; then
 fi
 CFG
 END
-chmod 755 /etc/grub.d/06_hybrid_image
+  chmod 755 /etc/grub.d/06_hybrid_image
+fi
 # The flag that lets grub-cloud, where it is the boot loaders' keeper, renew both when GRUB is upgraded.
 if [ -f /var/lib/dpkg/info/grub-cloud-amd64.list ]; then : >/etc/grub.d/enable_cloud; fi
 systemctl enable serial-getty@ttyS0.service
@@ -56,17 +59,19 @@ grep -v '\\' /etc/issue >/etc/issue.net
 cat >/etc/motd <<END
 
   $TITLE
-  Image $built, built for Triton and SmartOS
+  Image $built, built for $MADE_FOR
 
 END
-cat >/etc/product <<END
+if [ "$TARGET" = smartos ]; then
+  cat >/etc/product <<END
 Name: Joyent Instance
 Image: $built
 Documentation: $HOMEPAGE
 Description: $TITLE
 END
+fi
 
-# --- Network: cloud-init writes netplan from sdc:nics; names stay eth0, eth1.
+# --- Network: cloud-init writes netplan, for Triton from sdc:nics; there names stay eth0, eth1.
 systemctl enable systemd-networkd.service systemd-resolved.service systemd-timesyncd.service
 # One configured interface is enough, and a boot without any must not hang for two minutes.
 mkdir -p /etc/systemd/system/systemd-networkd-wait-online.service.d

@@ -9,7 +9,7 @@ set -eu
 built="$IMAGE_NAME $IMAGE_VERSION"
 printf '\n  %s\n  Image %s\n\n\\n \\l\n\n' "$TITLE" "$built" >/etc/issue
 grep -v '\\' /etc/issue >/etc/issue.net
-printf '\n  %s\n  Image %s, built for Triton and SmartOS\n\n' "$TITLE" "$built" >/etc/motd
+printf '\n  %s\n  Image %s, built for %s\n\n' "$TITLE" "$built" "$MADE_FOR" >/etc/motd
 cat >/etc/product <<PRODUCT
 Name: Joyent Instance
 Image: $built

@@ -218,6 +218,16 @@ export function parseCount(text: string): number {
   throw new UsageError(`Cannot read number "${text}": write a whole number above zero`)
 }
 
+const SPAN = /^(?!$)(?:(\d{1,4})h)?(?:(\d{1,5})m)?(?:(\d{1,9})s?)?$/
+
+/** `5400`, `90m`, `1h30m` to seconds. @throws {UsageError} otherwise */
+export function parseSeconds(text: string): number {
+  const [, hours = 0, minutes = 0, seconds = 0] = SPAN.exec(text) ?? []
+  const all = Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds)
+  if (all > 0) return all
+  throw new UsageError(`Cannot read time "${text}": write seconds, or h and m, as in 1h30m`)
+}
+
 /** `a,b c` to its words. */
 export function parseList(text: string): string[] {
   return text.split(/[\s,]+/).filter(Boolean)

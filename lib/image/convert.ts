@@ -31,7 +31,8 @@ export function openStream(
   return format === 'zfs.gz' ? unpacked(path, report) : plainFile(path, report)
 }
 
-async function* plainFile(path: string, report?: Report): AsyncGenerator<Buffer> {
+/** Content of a file, in pieces. */
+export async function* plainFile(path: string, report?: Report): AsyncGenerator<Buffer> {
   try {
     const input = createReadStream(path, { highWaterMark: 1 << 18 })
     const { size } = await stat(path)

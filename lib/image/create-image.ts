@@ -3,14 +3,14 @@
  */
 import { existsSync } from 'node:fs'
 import { readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import type { Distro } from '../../distros/distro.ts'
 import { BuildError, UsageError } from '../cli/errors.ts'
 import { log } from '../cli/log.ts'
 import { main } from '../cli/main.ts'
 import { commonOptions, type Command } from '../cli/options.ts'
 import { redact } from '../cli/redact.ts'
-import { step, timings } from '../cli/progress.ts'
+import { type Report, step, timings } from '../cli/progress.ts'
 import { act } from '../cli/run.ts'
 import type { Scope } from '../cli/scope.ts'
 import { session, stopSignal } from '../cli/session.ts'
@@ -23,7 +23,12 @@ import { cloudImage } from '../methods/cloud-image.ts'
 import { installer } from '../methods/installer.ts'
 import type { Build, Filled, Host, Method } from '../methods/method.ts'
 import { uploadToDirectory } from '../publish/directory.ts'
-import type { ImageFile } from './image-file.ts'
+import { ENDINGS, type ImageFormat } from '../targets/target.ts'
+import { targetOf } from '../targets/targets.ts'
+import { plainFile } from './convert.ts'
+import { writeDdImageOf } from './dd-image.ts'
+import { describeCompressor, gzip } from './gzip.ts'
+import { type ImageFile, writeImageFile } from './image-file.ts'
 import { checkDraft, imageManifest, writeManifest } from './manifest.ts'
 import { checkWritable, makeOutputDir } from './output-dir.ts'
 import {
@@ -46,19 +51,21 @@ export function createImageUsage(distro: Distro): Command<typeof options> {
   const newest = distro.releases.at(-1)!.version
   return {
     name,
-    summary: `Build a ${distro.title} image for SmartOS and Triton, and print its manifest's path.`,
+    summary: `Build a ${distro.title} image for SmartOS and Triton, or for MAAS, and print its manifest's path.`,
     words: ['RELEASE'],
     more: 'STAGE',
     details: [
       `RELEASE is ${distro.releases.map(({ version }) => version).join(', ')}.`,
       `STAGE is ${STAGES.join(', ')}: bring what is needed into the cache, write the installer's answers,`,
       'build from the cache, copy the newest build to --upload-to. Default: fetch iso image.',
+      'An image for MAAS has no manifest: its own path is printed, and how MAAS is given it.',
     ],
     options,
     examples: [
       `./bin/${name} ${newest}`,
       `./bin/${name} ${newest} --size 20G --include tmux,rsync --customize ./my-changes.sh`,
       `./bin/${name} ${newest} --layout lvm`,
+      `./bin/${name} ${newest} --target maas --format ddgz --name custom-disk`,
       `./bin/${name} ${newest} --dry-run`,
       `./bin/${name} ${newest} fetch && ./bin/${name} ${newest} image upload --upload-to /srv/images`,
       `manifest=$(./bin/${name} ${newest} --output /data/bits)`,
@@ -72,6 +79,8 @@ type Result = {
   answers?: string
   manifest?: string
   image?: ImageFile
+  /** What an operator does with it. */
+  handOver?: string[]
   serialLog?: string
   uploaded?: string[]
 }
@@ -91,8 +100,9 @@ export async function createImageCommand(distro: Distro): Promise<void> {
       console.log(redact(JSON.stringify({ ...result, recipe, timings }, undefined, 2)))
       return
     }
-    const { media, answers, manifest, uploaded } = result
-    for (const line of uploaded ?? [manifest ?? answers ?? media]) if (line) console.log(line)
+    const { media, answers, manifest, image, uploaded } = result
+    const made = manifest ?? image?.path ?? answers ?? media
+    for (const line of uploaded ?? [made]) if (line) console.log(line)
   })
 }
 
@@ -159,7 +169,7 @@ async function checkBeforehand(distro: Distro, recipe: Recipe): Promise<void> {
     log.warn(`${recipe.title} boots from ${recipe.release.firmware.toUpperCase()} only`)
   }
   await checkWritable(recipe.output)
-  checkDraft(manifestData(recipe, distro))
+  if (targetOf(recipe).manifest) checkDraft(manifestData(recipe, distro))
 }
 
 async function createImage(
@@ -168,42 +178,100 @@ async function createImage(
   host: Host,
   options: { fetched: boolean },
 ): Promise<Result> {
-  const { distro, recipe, scope, work, seed } = build
+  const { distro, recipe, scope } = build
   const output = await makeOutputDir(scope, {
     output: recipe.output,
     name: recipe.name,
     stamp: recipe.stamp.text,
   })
-  const disk = await makeDisk(recipe.disk, work, scope)
-  const { serialLog, upstream } = await filled(method, build, host, disk.path, options)
-
-  const base = `${recipe.name}-${recipe.version}`
-  const stream = join(output.partial, `${base}.zfs.gz`)
-  const snapshot = await disk.snapshot({
-    name: `zones/${base}@final`,
-    guid: seededGuid(seed, 'snapshot'),
-    createdAtSeconds: build.epochSeconds,
-  })
-  const image = await step('Write the image', (report) => writeZvolImage(snapshot, stream, report))
-  const manifestPath = join(output.partial, `${base}.imgmanifest`)
-  await step('Write the manifest', async () => {
-    if (serialLog) await copyLog(serialLog, join(output.partial, `${base}.serial.log`))
-    await act(`write ${manifestPath}`, () => {
-      const { sha1, sha256, bytes } = image
-      const file = { sha1, bytes, datasetGuid: snapshot.guid }
-      const data = { ...manifestData(recipe, distro), upstream, sha256, file }
-      return writeManifest(imageManifest(data), manifestPath)
-    })
+  const path = join(output.partial, `${recipe.fileName}.${ENDINGS[recipe.format]}`)
+  const made = await makers[recipe.format](method, build, host, path, options)
+  const manifest = join(output.partial, `${recipe.fileName}.imgmanifest`)
+  const serial = join(output.partial, `${recipe.fileName}.serial.log`)
+  await step(targetOf(recipe).manifest ? 'Write the manifest' : 'Write the digests', async () => {
+    if (made.serialLog) await copyLog(made.serialLog, serial)
+    if (targetOf(recipe).manifest) await writeManifestOf(build, made, manifest)
+    else await writeDigests(made.image, `${path}.sha256`)
   })
   await output.finish()
-  const final = (ending: string) => join(output.final, `${base}.${ending}`)
+  const final = (file: string) => join(output.final, basename(file))
+  const image = { ...made.image, path: final(path) }
   const result = {
-    manifest: final('imgmanifest'),
-    image: { ...image, path: final('zfs.gz') },
-    ...(serialLog && { serialLog: final('serial.log') }),
+    ...(targetOf(recipe).manifest && { manifest: final(manifest) }),
+    image,
+    ...(made.serialLog && { serialLog: final(serial) }),
   }
-  log.info(`On SmartOS: imgadm install -m ${result.manifest} -f ${result.image.path}`)
-  return result
+  const { base } = distro.maas
+  const handOver = targetOf(recipe).handOver({
+    ...recipe,
+    ...result,
+    image: image.path,
+    user: distro.maas.user,
+    base: base && `${base}/${recipe.release.version.replaceAll(/\D/g, '')}`,
+  })
+  log.info(`sha1 ${image.sha1}, sha256 ${image.sha256}`)
+  handOver.forEach((line) => log.info(line))
+  return { ...result, handOver }
+}
+
+type Made = Filled & { image: ImageFile; guid?: bigint }
+
+/** From the method to the image's file, in steps. */
+type Maker = (
+  method: Method,
+  build: Build,
+  host: Host,
+  path: string,
+  options: { fetched: boolean },
+) => Promise<Made>
+
+const makers: Record<ImageFormat, Maker> = {
+  async 'zfs.gz'(method, build, host, path, options) {
+    const { recipe, scope, work, seed } = build
+    const disk = await makeDisk(recipe.disk, work, scope)
+    const done = await filled(method, build, host, disk.path, options)
+    const snapshot = await disk.snapshot({
+      name: `zones/${recipe.fileName}@final`,
+      guid: seededGuid(seed, 'snapshot'),
+      createdAtSeconds: build.epochSeconds,
+    })
+    const image = await step('Write the image', (report) => writeZvolImage(snapshot, path, report))
+    return { ...done, image, guid: snapshot.guid }
+  },
+  async ddgz(method, build, host, path, options) {
+    const { recipe, scope, work } = build
+    const disk = await makeDisk(recipe.disk, work, scope)
+    const done = await filled(method, build, host, disk.path, options)
+    const write = (report: Report) => writeDdImageOf(disk.path, path, report)
+    return { ...done, image: await step('Write the image', write) }
+  },
+  async tgz(method, build, _host, path, options) {
+    if (!method.pack) throw new Error('The recipe wants a tar of a method that makes none')
+    const { tar, ...done } = await method.pack(build, options)
+    const signal = stopSignal()
+    const image = await step('Write the image', (report) =>
+      act(
+        `write ${path}: ${tar}, through ${describeCompressor()}`,
+        () => writeImageFile(gzip(plainFile(tar, report), { signal }), path, { signal }),
+        { path, bytes: 0, sha1: '', sha256: '' },
+      ),
+    )
+    return { ...done, image }
+  },
+}
+
+async function writeManifestOf({ distro, recipe }: Build, made: Made, path: string) {
+  await act(`write ${path}`, () => {
+    const { sha1, sha256, bytes } = made.image
+    const file = { sha1, bytes, datasetGuid: made.guid! }
+    const data = { ...manifestData(recipe, distro), upstream: made.upstream, sha256, file }
+    return writeManifest(imageManifest(data), path)
+  })
+}
+
+/** Beside an image that no manifest goes with, for `sha256sum -c`. */
+async function writeDigests({ path: image, sha256 }: ImageFile, path: string) {
+  await act(`write ${path}`, () => writeFile(path, `${sha256}  ${basename(image)}\n`))
 }
 
 /** Fill the disk; the console of a machine is kept however it went, where Jenkins looks for it. */

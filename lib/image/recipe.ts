@@ -19,6 +19,10 @@ import { LAYOUTS, type LayoutName, SMALLEST_DISK } from '../disk/layout.ts'
 import type { HypervisorWishes } from '../host/hypervisor.ts'
 import { machineOptions } from '../machine/options.ts'
 import { checkGiven, type GivenMedia, parseDigest } from '../media/given.ts'
+import { mediaAt } from '../media/media-at.ts'
+import type { ImageFormat } from '../targets/target.ts'
+import { targetOf, type TargetName } from '../targets/targets.ts'
+import { formatFor, namesFor, shippingOptions } from './shipping.ts'
 import { compactDay, type Stamp } from './stamp.ts'
 
 const MIB = 1024 ** 2
@@ -50,6 +54,8 @@ export type MethodName = (typeof METHODS)[number]
 /** Options that say nothing to other methods than these. */
 const ONLY: Readonly<Partial<Record<keyof ImageOptions, readonly MethodName[]>>> = {
   iso: ['installer'],
+  media: ['installer'],
+  sums: ['installer'],
   key: ['installer'],
   answers: ['installer'],
   checksum: ['installer', 'cloud-image'],
@@ -67,6 +73,7 @@ export const proxyOption = {
 
 /** Options of the create-image commands. */
 export const imageOptions = {
+  ...shippingOptions,
   method: {
     arg: 'NAME',
     choices: METHODS,
@@ -86,7 +93,11 @@ export const imageOptions = {
     default: '/data',
     help: 'where volumes are made: a dataset, or what it is mounted at',
   },
-  kernel: { arg: 'PKG', parse: parseKernel, help: "kernel package instead of the release's own" },
+  kernel: {
+    arg: 'PKG',
+    parse: parseKernel,
+    help: "kernel package instead of the release's own; a tgz has none without it",
+  },
   include: { arg: 'PKG,...', default: '', parse: parsePackages, help: 'packages to add' },
   customize: { arg: 'SCRIPT', help: 'run this inside the new system before it is cleaned up' },
   mirror: { arg: 'URL', parse: parseUrl, help: 'package mirror for the build, not for the image' },
@@ -101,6 +112,12 @@ export const imageOptions = {
   },
   proxy: proxyOption,
   iso: { arg: 'PATH|URL', help: "installation medium instead of the vendor's newest" },
+  media: {
+    arg: 'URL',
+    parse: parseUrl,
+    help: "folder with the vendor's media and their list, in place of the vendor's own",
+  },
+  sums: { arg: 'NAME', help: 'name of the list there (default: as the vendor calls it)' },
   checksum: {
     arg: 'HEX|FILE',
     help: "the medium's or base image's SHA-256 or SHA-512, or a file that lists it",
@@ -144,10 +161,15 @@ export type Recipe = {
   homepage: string
   release: Release
   method: MethodName
-  target: 'smartos'
+  target: TargetName
+  format: ImageFormat
+  /** Of its files, without their endings. */
+  fileName: string
   layout: LayoutName
   disk: DiskWishes
   kernel: string
+  /** The operator's own choice. */
+  customKernel: string | undefined
   packages: string[]
   customize: string | undefined
   mirrors: Mirror[]
@@ -288,6 +310,9 @@ async function installerRecipe(
   options: ImageOptions,
 ): Promise<InstallerRecipe> {
   const { iso, checksum, key, answers } = options
+  if (iso !== undefined && options.media !== undefined) {
+    throw new UsageError('Option --media says nothing beside --iso')
+  }
   if (iso === undefined && checksum !== undefined) parseDigest(checksum)
   const medium = iso === undefined ? undefined : { iso, checksum }
   if (medium) checkGiven(medium)
@@ -332,8 +357,12 @@ async function cloudRecipe(
   }
 }
 
-function diskWishes(method: MethodName, options: ImageOptions): DiskWishes {
+function diskWishes(method: MethodName, format: ImageFormat, options: ImageOptions): DiskWishes {
   const { disk, size, volblocksize, dataset } = options
+  if (format !== 'zfs.gz') {
+    if (disk === 'zvol') throw new UsageError(`Option --disk zvol does not fit --format ${format}`)
+    return { kind: 'file', bytes: size, blockBytes: volblocksize, parent: dataset }
+  }
   if (method === 'bootstrap' && disk === 'zvol') {
     throw new UsageError('Option --disk zvol needs --method installer')
   }
@@ -358,12 +387,13 @@ export async function resolveRecipe(
   stamp: Stamp,
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<Recipe> {
-  const release = findRelease(distro, wanted)
-  if (!release) {
+  const vendors = findRelease(distro, wanted)
+  if (!vendors) {
     const known = distro.releases.map(({ version }) => version).join(', ')
     throw new UsageError(`Unknown ${distro.title} release "${wanted}": known are ${known}`)
   }
   const { layout } = options
+  const release = { ...vendors, media: mediaAt(vendors.media, options) }
   const method = options.method ?? defaultMethod(distro)
   if (method === 'bootstrap' && !distro.bootstrap) {
     throw new UsageError(`${distro.title} can't be built by --method bootstrap: choose installer`)
@@ -372,23 +402,32 @@ export async function resolveRecipe(
   checkStray(method, options)
   const title = release.title ?? `${distro.title} ${release.version}${codename}`
   const cacheHome = env['XDG_CACHE_HOME'] || join(env['HOME'] || homedir(), '.cache')
-  const kernel = options.kernel ?? release.kernel
+  const format = formatFor(options, method)
+  const target = targetOf(options)
+  const own = target.hardware ? (release.hardwareKernel ?? release.kernel) : release.kernel
+  const kernel = options.kernel ?? own
+  const version = compactDay(stamp.at)
+  // Whoever deploys a root tar puts in what its machine boots with.
+  const left: readonly string[] = format === 'tgz' ? (distro.bootstrap?.bootPackages ?? []) : []
   return {
-    name: `${distro.name}-${release.version}`,
-    version: compactDay(stamp.at),
+    ...namesFor(options, `${distro.name}-${release.version}`, format, version),
+    version,
     title,
-    description: `${title} 64-bit image for KVM and bhyve, set up by the metadata service`,
+    description: `${title} ${target.about}`,
     homepage: distro.homepage,
     release,
     method,
-    target: 'smartos',
+    target: options.target,
+    format,
     layout,
-    disk: diskWishes(method, options),
+    disk: diskWishes(method, format, options),
     kernel,
+    customKernel: options.kernel,
     packages: [
       ...new Set([
-        kernel,
-        ...systemOf(distro, release).packages,
+        ...(format === 'tgz' && options.kernel === undefined ? [] : [kernel]),
+        ...systemOf(distro, release).packages.filter((name) => !left.includes(name)),
+        ...target.packages,
         ...release.packages,
         // Installers bring them by themselves.
         ...(method === 'bootstrap' ? (distro.bootstrap?.layoutPackages[layout] ?? []) : []),

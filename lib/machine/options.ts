@@ -1,5 +1,5 @@
 /** Options of every command that runs a virtual machine in which something is installed. */
-import { type OptionTable, parseCount, parseSize } from '../cli/options.ts'
+import { type OptionTable, parseCount, parseSeconds, parseSize } from '../cli/options.ts'
 import { ACCELERATORS } from '../host/accelerator.ts'
 import { HYPERVISORS } from '../host/hypervisor.ts'
 
@@ -21,9 +21,9 @@ export const machineOptions = {
   cpus: { arg: 'N', default: '2', parse: parseCount, help: 'processors of the machine' },
   vnc: { arg: 'ADDR', default: '127.0.0.1', help: 'address that its screen is shown at' },
   timeout: {
-    arg: 'SECONDS',
-    default: '14400',
-    parse: parseCount,
-    help: 'limit of the installation',
+    arg: 'TIME',
+    default: '4h',
+    parse: parseSeconds,
+    help: 'limit of the installation: seconds, or as in 1h30m',
   },
 } as const satisfies OptionTable

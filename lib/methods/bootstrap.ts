@@ -33,6 +33,7 @@ import { guestOf, STAGING } from './guest.ts'
 import type { Build, Method } from './method.ts'
 import { type Bootstrap, fetchWords, mmdebstrapWords, type Mode } from './mmdebstrap.ts'
 import { followMmdebstrap, mmdebstrapError, releaseIsGone } from './mmdebstrap-output.ts'
+import { rootTarWords } from './root-tar.ts'
 
 /** What only a user who is not root needs. */
 const builder = (): Mode => (process.getuid?.() === 0 ? 'root' : 'unshare')
@@ -52,9 +53,8 @@ export const bootstrap: Method = {
     return {}
   },
   async fetch(build, report) {
-    const layout = layoutOf(build)
     if (builder() === 'unshare') await prepareNamespace(build.scope, build.work)
-    await fetchPackages(fillOptions(build, layout, await findKeyring(build)), report)
+    await fetchPackages(fillOptions(build, undefined, await findKeyring(build)), report)
     return packageCache(build)
   },
   async answers() {
@@ -77,6 +77,19 @@ export const bootstrap: Method = {
       await installBootLoaders(disk, layout, tree.bootFiles, times)
     })
     return { upstream: await pointOf(distro, work) }
+  },
+  async pack(build, { fetched }) {
+    const { distro, recipe, scope, work, epochSeconds } = build
+    if (builder() === 'unshare') await prepareNamespace(scope, work)
+    const offline = recipe.offline || !fetched
+    const options = fillOptions(build, undefined, await findKeyring(build, offline))
+    const spec = { ...options.spec, offline }
+    const tree = await step('Install packages', (report) =>
+      installPackages({ ...options, spec }, report),
+    )
+    const tar = join(work, 'image.tar')
+    await step('Pack the system', () => packRoot(tree, tar, epochSeconds))
+    return { tar, upstream: await pointOf(distro, work) }
   },
 }
 
@@ -127,12 +140,17 @@ async function findKeyring({ distro, recipe }: Build, offline = recipe.offline):
 const packageCache = ({ distro, recipe }: Build) =>
   join(recipe.cache, 'packages', `${distro.name}-${recipe.release.codename}`)
 
-function fillOptions(build: Build, layout: Layout, keyring: string): FillOptions {
+/** @param layout undefined: the system is on no disk, and brings no boot loader */
+function fillOptions(build: Build, layout: Layout | undefined, keyring: string): FillOptions {
   const { distro, recipe } = build
   const cache = packageCache(build)
-  const { components, efiVendor, bootLoader, point } = packagesOf(distro)
-  // FAT's short volume id, as blkid and fstab write it
-  const esp = layout.esp.volumeId.toUpperCase().replace(/^(.{4})/, '$1-')
+  const { components, efiVendor, initramfs, bootLoader, point } = packagesOf(distro)
+  const ids = {
+    root: layout?.root.fsUuid ?? '',
+    rootDevice: layout?.root.device ?? '',
+    // FAT's short volume id, as blkid and fstab write it
+    esp: layout?.esp.volumeId.toUpperCase().replace(/^(.{4})/, '$1-') ?? '',
+  }
   return {
     work: build.work,
     spec: {
@@ -143,14 +161,11 @@ function fillOptions(build: Build, layout: Layout, keyring: string): FillOptions
       include: recipe.packages,
       cache: { archives: join(cache, 'archives'), lists: join(cache, 'lists') },
       offline: recipe.offline,
-      guest: guestOf(distro, recipe, [bootLoader], {
-        root: layout.root.fsUuid,
-        rootDevice: layout.root.device,
-        esp,
-      }),
+      guest: guestOf(distro, recipe, layout ? [initramfs, bootLoader] : [initramfs], ids),
     },
     mirrors: recipe.mirrors,
     efiVendor,
+    hasBootLoader: layout !== undefined,
     point: point.file,
     proxyEnv: recipe.proxyEnv,
   }
@@ -165,6 +180,8 @@ export type FillOptions = {
   /** Tried in turn until one has the release. */
   mirrors: readonly Mirror[]
   efiVendor: string
+  /** Are there files for boot partitions? */
+  hasBootLoader: boolean
   /** File of the new system that says which point release it is. */
   point: string
   /** Proxy for http and https, for the package manager and the operator's script. */
@@ -172,10 +189,9 @@ export type FillOptions = {
 }
 
 /** Files that the boot partitions need, as `guest path → name in the work directory`. */
-function bootFiles(work: string, { efiVendor, point }: FillOptions) {
+function bootFiles(work: string, { efiVendor }: FillOptions) {
   const host = (name: string) => join(work, name)
   const download = [
-    { from: point, to: host('point') },
     { from: '/boot/grub/i386-pc/boot.img', to: host('boot.img') },
     { from: '/boot/grub/i386-pc/core.img', to: host('core.img') },
     ...['shimx64.efi', 'mmx64.efi', 'grubx64.efi', 'grub.cfg'].map((name) => ({
@@ -203,8 +219,9 @@ function bootFiles(work: string, { efiVendor, point }: FillOptions) {
  * @throws {BuildError} with the package manager's or the script's own words
  */
 export async function installPackages(options: FillOptions, report: Report): Promise<RootTree> {
-  const { work, spec } = options
-  const { download, files } = bootFiles(work, options)
+  const { work, spec, point, hasBootLoader } = options
+  const { download: boot, files } = bootFiles(work, options)
+  const download = [{ from: point, to: join(work, 'point') }, ...(hasBootLoader ? boot : [])]
   const kind = spec.mode === 'root' ? 'directory' : 'tar'
   const target = join(work, kind === 'directory' ? 'root' : 'root.tar')
   await runMmdebstrap(options, target, report, (mirror) =>
@@ -276,16 +293,36 @@ export async function fillRoot(tree: RootTree, disk: string, layout: Layout, tim
     if (!session.keep) await act(`remove ${tree.path}`, () => rm(tree.path, { recursive: true }))
     return
   }
-  // Owners other than the user exist only inside a name space: unpack, fill and remove in one. Device
-  // nodes can't be made in there, and every boot makes them anew.
+  await inUnpacked(tree.path, (directory) => mkfsRootWords(disk, layout, directory), env)
+}
+
+/** Pack the tree as a root tar, and remove it. The same tree gives the same bytes. */
+async function packRoot(tree: RootTree, tar: string, epochSeconds: number) {
+  if (tree.kind === 'tar') {
+    await inUnpacked(tree.path, (directory) => rootTarWords(directory, tar, epochSeconds))
+    return
+  }
+  await $`${rootTarWords(tree.path, tar, epochSeconds)}`
+  if (!session.keep) await act(`remove ${tree.path}`, () => rm(tree.path, { recursive: true }))
+}
+
+/**
+ * Run a command on the tree of a tar file, and remove the file. Owners other than the user exist only inside
+ * a name space: unpack, run and remove in one. Device nodes can't be made in there, and every boot makes
+ * them anew.
+ */
+async function inUnpacked(
+  tar: string,
+  wordsFor: (directory: string) => string[],
+  env: Record<string, string> = {},
+) {
   const script =
     'set -e; directory=$1; tar=$2; shift 2; mkdir "$directory"; ' +
     'trap \'rm -rf "$directory"\' EXIT; ' +
-    'tar --extract --exclude="./dev/*" --numeric-owner --xattrs --xattrs-include="*" --file "$tar" --directory "$directory"; "$@"'
-  const directory = `${tree.path}.d`
-  const words = mkfsRootWords(disk, layout, directory)
+    'tar --extract --exclude="./dev/*" --numeric-owner --acls --xattrs --xattrs-include="*" --file "$tar" --directory "$directory"; "$@"'
+  const directory = `${tar}.d`
   await $({
     env,
-  })`unshare --user --map-root-user --map-auto -- sh -c ${[script]} sh ${directory} ${tree.path} ${words}`
-  if (!session.keep) await act(`remove ${tree.path}`, () => rm(tree.path))
+  })`unshare --user --map-root-user --map-auto -- sh -c ${[script]} sh ${directory} ${tar} ${wordsFor(directory)}`
+  if (!session.keep) await act(`remove ${tar}`, () => rm(tar))
 }

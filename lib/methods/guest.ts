@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { type Distro, systemOf } from '../../distros/distro.ts'
 import { shellCommand, shellWord } from '../cli/shell-words.ts'
 import type { Recipe } from '../image/recipe.ts'
-import { smartos } from '../targets/smartos.ts'
+import { targetOf } from '../targets/targets.ts'
 
 const project = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
 
@@ -37,7 +37,7 @@ export type Guest = {
  *
  * @param finish scripts behind the operator's, which depend on the method: the boot loader's
  * @param ids of the file systems, as blkid writes them, and the kernel's root=; undefined where the
- *   scripts' environment has ROOT_UUID and ESP_UUID already, and the system its disk
+ *   scripts' environment has ROOT_UUID and ESP_UUID already, and the system its disk; empty where it has none
  */
 export function guestOf(
   distro: Distro,
@@ -46,6 +46,7 @@ export function guestOf(
   ids?: { root: string; rootDevice: string; esp: string },
 ): Guest {
   const { setup, cleanUp, environment } = systemOf(distro, recipe.release)
+  const target = targetOf(recipe)
   const env = {
     TITLE: recipe.title,
     IMAGE_NAME: recipe.name,
@@ -54,16 +55,22 @@ export function guestOf(
     CODENAME: recipe.release.codename,
     ...environment,
     ...(ids && { ROOT_UUID: ids.root, ROOT_DEVICE: ids.rootDevice, ESP_UUID: ids.esp }),
-    KERNEL_ARGUMENTS: smartos.kernelArguments.join(' '),
-    GUEST_TOOLS: join(STAGING, basename(smartos.guestTools.directory)),
+    KERNEL_ARGUMENTS: target.kernelArguments.join(' '),
+    GRUB_TERMINALS: target.grubTerminals,
+    TARGET: target.name,
+    MADE_FOR: target.madeFor,
+    CLOUD_USER: distro.maas.user,
+    CUSTOM_KERNEL: recipe.customKernel ?? '',
+    DEFAULT_KERNEL: distro.maas.own ? '' : recipe.release.kernel,
+    GUEST_TOOLS: join(STAGING, basename(target.guestTools.directory)),
   }
   const script = (path: string): GuestScript => ({ path: project(path), name: basename(path), env })
   const ours = (path: string) => script(`distros/${path}`)
   const { customize } = recipe
   return {
-    files: smartos.files.map(({ from, to }) => ({ from: project(from), to })),
-    directories: [project(smartos.guestTools.directory)],
-    setup: [...setup.map(ours), script(smartos.guestTools.install)],
+    files: target.files.map(({ from, to }) => ({ from: project(from), to })),
+    directories: [project(target.guestTools.directory)],
+    setup: [...setup.map(ours), script(target.guestTools.install)],
     customize:
       customize === undefined ? undefined : { path: customize, name: basename(customize), env },
     finish: [...finish.map(ours), ours(cleanUp)],

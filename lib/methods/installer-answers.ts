@@ -11,7 +11,7 @@ import type { Recipe } from '../image/recipe.ts'
 import { INSTALL_NIC } from '../machine/install.ts'
 import { type InitrdFile, writeTree } from '../media/initrd.ts'
 import type { Medium } from '../media/medium.ts'
-import { smartos } from '../targets/smartos.ts'
+import { targetOf } from '../targets/targets.ts'
 import { type AnswerValues, fillAnswers } from './answers.ts'
 import { guestAddress } from './guest-address.ts'
 import { guestOf, type StagedFile, stagedGuest } from './guest.ts'
@@ -129,7 +129,7 @@ export function answerValues(distro: Distro, recipe: Recipe, medium?: MediumFact
     PACKAGES: recipe.packages.filter((name) => name !== recipe.kernel).join(' '),
     PACKAGE_LIST: recipe.packages.join(', '),
     PACKAGE_LINES: recipe.packages,
-    KERNEL_ARGUMENTS: smartos.kernelArguments.join(' '),
+    KERNEL_ARGUMENTS: targetOf(recipe).kernelArguments.join(' '),
     PROXY: proxy === undefined ? '' : inGuest(proxy),
     LABEL: medium === undefined ? 'LABEL-OF-THE-MEDIUM' : medium.label.replaceAll(' ', '\\x20'),
     MEDIUM_PACKAGES: onMedium ? 'yes' : '',

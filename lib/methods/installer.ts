@@ -99,7 +99,7 @@ export const installer: Method = {
 
 /** The medium, verified: the operator's, or the vendor's newest. */
 async function findMedia(build: Build, options: FetchOptions, offline: boolean): Promise<Media> {
-  const { recipe } = build
+  const { distro, recipe } = build
   const { medium, key, pinned } = wanted(recipe)
   const cache = join(recipe.cache, 'media')
   const fetching = { ...options, env: recipe.proxyEnv, offline }
@@ -109,9 +109,10 @@ async function findMedia(build: Build, options: FetchOptions, offline: boolean):
   }
   const { key: source, ...media } = recipe.release.media
   const dry = { path: 'MEDIUM.iso', name: 'MEDIUM.iso', digest: undefined, from: media.roots[0]! }
+  const name = `${distro.name}-${recipe.release.version}` // not the image's, which --name chooses
   const find = async () => {
     const trust = source && (await findKeys(source, key, cache, fetching))
-    return fetchMedia({ ...media, name: recipe.name, trust, pinned }, cache, fetching)
+    return fetchMedia({ ...media, name, trust, pinned }, cache, fetching)
   }
   const where = media.roots.join(', ')
   return act<Media>(`find the newest ${media.file.source} in ${where}`, find, dry)

@@ -3,26 +3,16 @@
  *
  * Source: ../../cloud-init/90_smartos.cfg says what cloud-init does with the metadata.
  */
-
-export type GuestFile = {
-  /** Below the project's folder. */
-  from: string
-  /** Absolute, in the guest. */
-  to: string
-}
-
-export type Target = {
-  name: string
-  files: readonly GuestFile[]
-  /** Programs for the guest, below the project's folder: a directory, and what installs it there. */
-  guestTools: { directory: string; install: string }
-  kernelArguments: readonly string[]
-}
+import type { Target } from './target.ts'
 
 export const smartos: Target = {
   name: 'smartos',
+  about: '64-bit image for KVM and bhyve, set up by the metadata service',
+  madeFor: 'Triton and SmartOS',
+  formats: ['zfs.gz'],
   files: [{ from: 'cloud-init/90_smartos.cfg', to: '/etc/cloud/cloud.cfg.d/90_smartos.cfg' }],
   guestTools: { directory: 'sdc-vmtools/linux', install: 'sdc-vmtools/linux/install.sh' },
+  packages: [],
   kernelArguments: [
     // The last console is /dev/console: the one that an operator of a cloud can see.
     'console=tty0',
@@ -32,4 +22,9 @@ export const smartos: Target = {
     // PCI addresses differ between bhyve and KVM, and with them the predictable names.
     'net.ifnames=0',
   ],
+  // The screen joins in under BIOS only: distros/debian/setup.sh says why.
+  grubTerminals: 'serial',
+  hardware: false,
+  manifest: true,
+  handOver: ({ manifest, image }) => [`On SmartOS: imgadm install -m ${manifest} -f ${image}`],
 }
