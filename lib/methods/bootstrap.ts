@@ -299,6 +299,7 @@ export async function fillRoot(tree: RootTree, disk: string, layout: Layout, tim
 /** Pack the tree as a root tar, and remove it. The same tree gives the same bytes. */
 async function packRoot(tree: RootTree, tar: string, epochSeconds: number) {
   if (tree.kind === 'tar') {
+    log.warn('ACLs that were set in the new system are lost: mmdebstrap keeps them for root only')
     await inUnpacked(tree.path, (directory) => rootTarWords(directory, tar, epochSeconds))
     return
   }
