@@ -2,10 +2,9 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { spawnSync } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
+import { needPackages, root } from './live.ts'
 
-const root = fileURLToPath(new URL('..', import.meta.url))
-const hasMake = spawnSync('make', ['--version']).status === 0
+needPackages({ make: 'make' })
 
 function make(...words: string[]) {
   const { SERIES, ARCH, URL: _, SUMS, TIMEOUT, PACKER_LOG, CUSTOMIZE, KERNEL, ...env } = process.env
@@ -18,7 +17,6 @@ const commandOf = (...words: string[]) => {
 }
 
 const targets = suite('Makefile')
-const test = hasMake ? targets : targets.skip
 for (const [words, expected] of [
   [
     ['custom-cloudimg.tar.gz', 'SERIES=jammy'],
@@ -38,16 +36,16 @@ for (const [words, expected] of [
     "jammy --target maas --name custom-ubuntu-lvm.dd.gz --format ddgz --method installer --layout lvm --timeout '1h' --media 'http://m/releases/jammy/' --sums 'MD5SUMS'",
   ],
 ] as [string[], string][]) {
-  test(words.join(' ') || 'no target: a root tar', () => {
+  targets(words.join(' ') || 'no target: a root tar', () => {
     assert.is(commandOf(...words), `./bin/create-image-ubuntu ${expected}`)
   })
 }
-test('refuses an architecture that is not built', () => {
+targets('refuses an architecture that is not built', () => {
   const { status, stderr } = make('custom-cloudimg.tar.gz', 'ARCH=arm64')
   assert.is(status, 2)
   assert.match(stderr, /ARCH=arm64 can't be built/)
 })
-test('its commands have options that exist', () => {
+targets('its commands have options that exist', () => {
   for (const name of [
     'custom-cloudimg.tar.gz',
     'custom-ubuntu.tar.gz',
