@@ -2,8 +2,8 @@
  * Options as one table: a row is the parser, the help text and the README's line at once.
  *
  * `--name value`, `--name=value`, and `-n value` for rows with a short name. A row without `arg` is a switch; one whose
- * default is true is offered as `--no-<name>`. What is unknown, given twice, or without its value
- * is a usage error, found before anything is touched. Words stay strings: 10.10 is not 10.1.
+ * default is true is offered as `--no-<name>`. What is unknown, without its value, or given twice though it is
+ * no list, is a usage error, found before anything is touched. Words stay strings: 10.10 is not 10.1.
  */
 import minimist from 'minimist'
 import { UsageError } from './errors.ts'
@@ -16,6 +16,8 @@ export type OptionRow = {
   short?: string
   /** The command can't do without it. */
   required?: true
+  /** May be given any number of times: the value is a list, empty where it is not given. */
+  many?: true
   default?: string | boolean
   choices?: readonly string[]
   /** Turns the text into a value; throws UsageError with what is wrong with it. */
@@ -31,11 +33,13 @@ type Given<R extends OptionRow> = R extends { parse: (text: string) => infer V }
   : R extends { choices: readonly (infer C)[] }
     ? C
     : string
-type Value<R extends OptionRow> = R extends { arg: string }
-  ? R extends { default: string } | { required: true }
-    ? Given<R>
-    : Given<R> | undefined
-  : boolean
+type Value<R extends OptionRow> = R extends { many: true }
+  ? Given<R>[]
+  : R extends { arg: string }
+    ? R extends { default: string } | { required: true }
+      ? Given<R>
+      : Given<R> | undefined
+    : boolean
 
 /** What parseArguments returns for a table. */
 export type Options<T extends OptionTable> = { [K in keyof T]: Value<T[K]> }
@@ -52,6 +56,8 @@ export type Command<T extends OptionTable> = {
   /** Said below the summary: what the words may be. */
   details?: readonly string[]
   options: T
+  /** More that can be told to it, each with what it is, below the options. */
+  sections?: readonly { title: string; rows: readonly (readonly [string, string])[] }[]
   examples: readonly string[]
 }
 
@@ -81,6 +87,7 @@ export function describeOption(name: string, row: OptionRow): [string, string] {
   const notes = [
     row.required && 'required',
     row.choices && row.choices.join(' | '),
+    row.many && 'may be given many times',
     typeof row.default === 'string' && row.default !== '' && `default ${row.default}`,
     row.env && `or $${row.env.join(', $')}`,
   ].filter(Boolean)
@@ -88,19 +95,22 @@ export function describeOption(name: string, row: OptionRow): [string, string] {
   return [short + flag(name, row), row.help + (notes.length ? ` (${notes.join('; ')})` : '')]
 }
 
+function inColumns(rows: readonly (readonly [string, string])[]): string[] {
+  const width = Math.max(...rows.map(([name]) => name.length))
+  return rows.map(([name, help]) => `  ${name.padEnd(width)}  ${help}`)
+}
+
 /** The usage text of a command. */
 export function usage(command: Command<OptionTable>): string {
-  const rows = Object.entries(command.options).map(([name, row]) => describeOption(name, row))
-  const width = Math.max(...rows.map(([flags]) => flags.length))
+  const options = Object.entries(command.options).map(([name, row]) => describeOption(name, row))
+  const sections = [{ title: 'Options', rows: options }, ...(command.sections ?? [])]
   return [
     synopsis(command),
     '',
     command.summary,
     ...(command.details ?? []),
     '',
-    'Options:',
-    ...rows.map(([flags, help]) => `  ${flags.padEnd(width)}  ${help}`),
-    '',
+    ...sections.flatMap(({ title, rows }) => [`${title}:`, ...inColumns(rows), '']),
     'Examples:',
     ...command.examples.map((example) => `  ${example}`),
     '',
@@ -133,6 +143,13 @@ function unknownOption(text: string, table: OptionTable): UsageError {
   })
 }
 
+/** The values of an option that may be given many times. */
+function listOf(name: string, row: OptionRow, given: unknown): unknown[] {
+  const texts = (given === undefined ? [] : [given].flat()).map(String)
+  if (texts.includes('')) throw new UsageError(`Option --${name} needs a value: ${row.arg}`)
+  return texts.map((text) => (row.parse ? row.parse(text) : text))
+}
+
 /**
  * Read a command line.
  *
@@ -160,6 +177,7 @@ export function parseArguments<T extends OptionTable>(
   })
   const value = ([name, row]: [string, OptionRow]): [string, unknown] => {
     const given: unknown = found[name]
+    if (row.many) return [name, listOf(name, row, given)]
     if (Array.isArray(given))
       throw new UsageError(`Option --${name} is given ${given.length} times`)
     if (!row.arg) {

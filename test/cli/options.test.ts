@@ -168,6 +168,36 @@ more('takes any number of them where the command does, behind the first', () => 
 })
 more.run()
 
+const many = suite('parseArguments(), lists')
+const list = {
+  ...command,
+  options: {
+    ...command.options,
+    set: { arg: 'N=V', many: true, help: 'one of many' },
+    number: { arg: 'N', many: true, parse: parseCount, help: 'how many' },
+  },
+  sections: [{ title: 'To be set', rows: [['a=1', 'the first']] }],
+} as const satisfies Command<OptionTable>
+many('gives all values in their order, parsed; none where it is not given', () => {
+  const { options } = parseArguments(list, ['--set', 'a=1', '12', '--set=b=2'], {})
+  assert.equal(options.set, ['a=1', 'b=2'])
+  assert.equal(options.number, [])
+  assert.equal(parseArguments(list, ['12', '--number', '3'], {}).options.number, [3])
+})
+many('refuses one without a value, and one that is wrong', () => {
+  assert.throws(
+    () => parseArguments(list, ['12', '--set', 'a', '--set'], {}),
+    /--set needs a value/,
+  )
+  assert.throws(() => parseArguments(list, ['12', '--number', 'x'], {}), /Cannot read number "x"/)
+})
+many('is said in the usage text, with what may be set in a section of its own', () => {
+  const text = usage(list)
+  assert.match(text, /--set N=V +one of many \(may be given many times\)/)
+  assert.match(text, /\n\nTo be set:\n {2}a=1 {2}the first\n\nExamples:/)
+})
+many.run()
+
 const short = suite('parseArguments(), short names and words for others')
 short('takes short and long forms alike', () => {
   for (const argv of [
