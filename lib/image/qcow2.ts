@@ -11,6 +11,13 @@ import { $ } from '../cli/run.ts'
 import { session } from '../cli/session.ts'
 import { digestFile, type ImageFile } from './image-file.ts'
 
+/** How a file's clusters are packed; all readers of the format know zlib. */
+export type Compression = 'zlib' | 'zstd' | 'none'
+
+export function compressionOf(text: string | undefined): Compression {
+  return text === 'zstd' || text === 'none' ? text : 'zlib'
+}
+
 /** `(12.34/100%)`, drawn again and again, to a fraction. */
 export function parseProgress(line: string): number | undefined {
   const [, percent] = /^\s*\((\d+\.\d+)\/100%\)/.exec(line) ?? []
@@ -24,12 +31,18 @@ export function parseProgress(line: string): number | undefined {
 export function convertWords(
   from: { path: string; format: 'raw' | 'qcow2' },
   to: { path: string; format: 'raw' | 'qcow2' },
+  compression: Compression = 'zlib',
 ): string[] {
+  const packed = {
+    zlib: ['-c'],
+    zstd: ['-c', '-o', 'compression_type=zstd'],
+    none: [],
+  }
   return [
     ...['qemu-img', 'convert', '-p'],
     ...['-f', from.format],
     ...['-O', to.format],
-    ...(to.format === 'qcow2' ? ['-c'] : ['-S', '4k']), // compressed; sparse
+    ...(to.format === 'qcow2' ? packed[compression] : ['-S', '4k']), // sparse
     resolve(from.path),
     resolve(to.path),
   ]
@@ -40,6 +53,7 @@ async function convert(
   from: { path: string; format: 'raw' | 'qcow2' },
   to: { path: string; format: 'raw' | 'qcow2' },
   report: Report,
+  compression?: Compression,
 ): Promise<void> {
   const partial = `${to.path}.partial`
   try {
@@ -48,7 +62,7 @@ async function convert(
         const fraction = parseProgress(line)
         if (fraction !== undefined) report(fraction)
       },
-    })`${convertWords(from, { ...to, path: partial })}`
+    })`${convertWords(from, { ...to, path: partial }, compression)}`
     if (session.dryRun) return
     const file = await open(partial, 'r+')
     try {
@@ -64,8 +78,13 @@ async function convert(
 }
 
 /** Write a compressed image of a raw disk. The same disk gives the same bytes. */
-export async function writeQcow2(raw: string, path: string, report: Report): Promise<ImageFile> {
-  await convert({ path: raw, format: 'raw' }, { path, format: 'qcow2' }, report)
+export async function writeQcow2(
+  raw: string,
+  path: string,
+  report: Report,
+  compression?: Compression,
+): Promise<ImageFile> {
+  await convert({ path: raw, format: 'raw' }, { path, format: 'qcow2' }, report, compression)
   if (session.dryRun) return { path, bytes: 0, sha1: '', sha256: '' }
   return digestFile(path)
 }
