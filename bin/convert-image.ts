@@ -13,7 +13,8 @@ import { commonOptions } from '../lib/cli/options.ts'
 import { step } from '../lib/cli/progress.ts'
 import { diskOptions } from '../lib/disk/disk.ts'
 import { ensureTools, TOOLS } from '../lib/host/tools.ts'
-import { checkOutput, convertImage } from '../lib/image/convert.ts'
+import { convertImage } from '../lib/image/convert.ts'
+import { checkFuse, diskTarTools } from '../lib/image/disk-tar.ts'
 import { formatOfContent, formatOfName } from '../lib/image/formats.ts'
 
 const command = {
@@ -26,7 +27,8 @@ const command = {
     '.raw, .img          the disk itself, sparse',
     '.dd.gz, .raw.gz     the disk gzipped, as MAAS deploys it (filetype ddgz)',
     '.qcow2              the disk as QEMU and libvirt have it, compressed; read in any variant',
-    "A root tar (.tar.gz) is made by builds alone: files can't be taken out of a disk without mounting it.",
+    '.tar.gz, .tgz       the files of its root file system, as MAAS deploys them (filetype tgz); not an input',
+    'A root tar is read from ext4 through FUSE; with it go the kernel and what else is in the disk.',
   ],
   options: {
     volblocksize: diskOptions.volblocksize,
@@ -39,15 +41,19 @@ const command = {
     './bin/convert-image disk.raw my-image.zfs.gz',
     './bin/convert-image debian-12-20260508.zfs.gz debian-12.qcow2',
     './bin/convert-image custom-ubuntu-lvm.dd.gz disk.raw',
+    './bin/convert-image golden.qcow2 golden.tar.gz',
   ],
 } as const
 
 await main(command, async ({ options, words }) => {
   const [input, output] = words as [string, string]
-  checkOutput(output)
-  if ([await formatOfContent(input), formatOfName(output)].includes('qcow2')) {
-    await ensureTools([TOOLS.qemuImg], { install: options.install })
-  }
+  const formats = [await formatOfContent(input), formatOfName(output)]
+  const tar = formats[1] === 'tgz'
+  await ensureTools(
+    [...(formats.includes('qcow2') ? [TOOLS.qemuImg] : []), ...(tar ? diskTarTools : [])],
+    { install: options.install },
+  )
+  if (tar) checkFuse()
   const converted = await step('Convert the image', (report) =>
     convertImage(input, output, options.volblocksize, report),
   )

@@ -3,10 +3,9 @@
  * qemu-img where qcow2 is one of them. What needs the disk as a whole gets it as a sparse file for the
  * time being.
  */
-import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { BuildError, explain, UsageError } from '../cli/errors.ts'
+import { BuildError, explain } from '../cli/errors.ts'
 import type { Report } from '../cli/progress.ts'
 import { Scope } from '../cli/scope.ts'
 import { stopSignal } from '../cli/session.ts'
@@ -16,9 +15,11 @@ import { seededGuid } from '../disk/identity.ts'
 import { streamBlocks } from '../zfs/restore.ts'
 import { type ZvolSource, zvolStream } from '../zfs/write.ts'
 import { writeDdImage, writeDdImageOf } from './dd-image.ts'
+import { writeDiskTar } from './disk-tar.ts'
 import { type Format, formatOfContent, formatOfName } from './formats.ts'
 import { gunzip, gzip } from './gzip.ts'
 import { type ImageFile, writeImageFile } from './image-file.ts'
+import { plainFile } from './plain-file.ts'
 import { readQcow2, writeQcow2 } from './qcow2.ts'
 import { writeZvolImage } from './zvol-image.ts'
 
@@ -29,20 +30,6 @@ export function openStream(
   report?: Report,
 ): AsyncIterable<Buffer> {
   return format === 'zfs.gz' ? unpacked(path, report) : plainFile(path, report)
-}
-
-/** Content of a file, in pieces. */
-export async function* plainFile(path: string, report?: Report): AsyncGenerator<Buffer> {
-  try {
-    const input = createReadStream(path, { highWaterMark: 1 << 18 })
-    const { size } = await stat(path)
-    for await (const piece of input) {
-      report?.(input.bytesRead / size)
-      yield piece as Buffer
-    }
-  } catch (error) {
-    throw explain(`read "${path}"`, error)
-  }
 }
 
 async function* unpacked(path: string, report?: Report): AsyncGenerator<Buffer> {
@@ -84,15 +71,6 @@ export type Converted = {
   sha256?: string
 }
 
-/** What no conversion can give, known from the name. @throws {UsageError} */
-export function checkOutput(output: string): void {
-  if (formatOfName(output) !== 'tgz') return
-  throw new UsageError(
-    `Cannot convert to "${output}": files can't be taken out of a disk without mounting it`,
-    { hint: 'A build makes a root tar: ./bin/create-image-debian 12 --target maas --format tgz' },
-  )
-}
-
 /**
  * Convert an image to the format that the new name asks for. The new file appears when it is whole.
  *
@@ -104,7 +82,6 @@ export async function convertImage(
   volblocksize: number,
   report: Report,
 ): Promise<Converted> {
-  checkOutput(output)
   const to = formatOfName(output)
   const from = await formatOfContent(input)
   if (from === to) {
@@ -134,11 +111,11 @@ async function write(wanted: Wanted, volblocksize: number, report: Report): Prom
   }
   if (to === 'raw') return { bytes: await writeRaw(input, from, output, report) }
   if (to === 'dd.gz' && isStream) return writeDdImage(blocksOf(input, from, report), output)
-  if (from === 'raw') return writeFromRaw(wanted, input, volblocksize, report)
   const scope = new Scope()
   try {
-    const raw = join(await scope.tempDir('convert-image'), 'disk.raw')
-    await writeRaw(input, from, raw, report)
+    const raw = from === 'raw' ? input : join(await scope.tempDir('convert-image'), 'disk.raw')
+    if (from !== 'raw') await writeRaw(input, from, raw, report)
+    if (to === 'tgz') return await writeDiskTar(raw, output, scope, report)
     return await writeFromRaw(wanted, raw, volblocksize, report)
   } finally {
     await scope.close(false)

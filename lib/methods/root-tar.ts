@@ -16,8 +16,8 @@ export function rootTarWords(directory: string, tar: string, epochSeconds: numbe
     // No times of access, no number of this process: the same tree, the same bytes.
     ...['--format=pax', '--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime'],
     ...['--sort=name', `--mtime=@${epochSeconds}`, '--clamp-mtime'],
-    // Every boot makes these anew, and who is not root can't make them at all.
-    ...['--exclude=./dev/*', '--one-file-system'],
+    // Every boot makes these anew, and who is not root can't make them at all; e2fsck makes its own.
+    ...['--exclude=./dev/*', '--exclude=./lost+found', '--one-file-system'],
     '.',
   ]
 }

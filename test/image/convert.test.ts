@@ -7,9 +7,8 @@ import { readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promis
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gunzipSync, gzipSync } from 'node:zlib'
-import { UsageError } from '../../lib/cli/errors.ts'
 import { convertImage } from '../../lib/image/convert.ts'
-import { convertWords, parseProgress } from '../../lib/image/qcow2.ts'
+import { compressionOf, convertWords, parseProgress } from '../../lib/image/qcow2.ts'
 import { Random } from '../random.ts'
 import { errorOf, inTemporaryDir } from '../temporary.ts'
 
@@ -136,12 +135,6 @@ converting('refuses what makes no sense, and leaves nothing', () =>
     assert.equal(await readdir(dir), before)
   }),
 )
-converting('makes no root tar of a disk, and says what does', async () => {
-  const error = await errorOf(() => convertImage('disk.raw', 'x.tar.gz', 8192, () => {}))
-  assert.instance(error, UsageError)
-  assert.match(error.message, /^Cannot convert to "x\.tar\.gz": files can't be taken out of a disk/)
-  assert.match(error.hint!, /--target maas --format tgz/)
-})
 converting('as a command: the path, or JSON with digests; status 2 for a name that is none', () =>
   inTemporaryDir(async (dir) => {
     await makeDisk(dir)
@@ -153,15 +146,15 @@ converting('as a command: the path, or JSON with digests; status 2 for a name th
     assert.match(good.stderr, /^sha1 [0-9a-f]{40}, sha256 [0-9a-f]{64}$/m)
     const json = JSON.parse(run('a.dd.gz', 'b.zfs.gz', '--json').stdout) as { sha256: string }
     assert.match(json.sha256, /^[0-9a-f]{64}$/)
-    for (const name of ['x.tgz', 'x.vmdk']) assert.is(run('disk.raw', name).status, 2)
+    assert.is(run('disk.raw', 'x.vmdk').status, 2)
   }),
 )
 converting.run()
 
 const words = suite('convertWords(), parseProgress()')
+const raw = { path: '/a:b/disk', format: 'raw' } as const
+const qcow2 = { path: '/c/x.qcow2', format: 'qcow2' } as const
 words('names both formats, absolute paths, and what each needs', () => {
-  const raw = { path: '/a:b/disk', format: 'raw' } as const
-  const qcow2 = { path: '/c/x.qcow2', format: 'qcow2' } as const
   const [to, from] = [convertWords(raw, qcow2), convertWords(qcow2, raw)]
   assert.is(to.join(' '), 'qemu-img convert -p -f raw -O qcow2 -c /a:b/disk /c/x.qcow2')
   assert.is(from.join(' '), 'qemu-img convert -p -f qcow2 -O raw -S 4k /c/x.qcow2 /a:b/disk')
@@ -170,5 +163,15 @@ words('names both formats, absolute paths, and what each needs', () => {
 words('reads how far qemu-img is', () => {
   assert.is(parseProgress('    (25.00/100%)'), 0.25)
   assert.is(parseProgress('qemu-img: error'), undefined)
+})
+words('packs as it is told', () => {
+  const [zstd, none] = [
+    convertWords(raw, qcow2, 'zstd').join(' '),
+    convertWords(raw, qcow2, 'none').join(' '),
+  ]
+  assert.match(zstd, / -c -o compression_type=zstd /)
+  assert.not.match(none, / -c /)
+  assert.is(compressionOf(undefined), 'zlib')
+  assert.is(compressionOf('none'), 'none')
 })
 words.run()
