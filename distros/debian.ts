@@ -82,6 +82,7 @@ export const debian: Distro = {
   homepage: 'https://www.debian.org/',
   defaultUser: 'root',
   maas: { user: 'debian' },
+  libvirt: true,
   releases: [
     {
       version: '11',

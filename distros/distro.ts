@@ -145,6 +145,8 @@ export type Distro = {
     /** The system that MAAS is to take it for. */
     base?: string
   }
+  /** It has what target libvirt sets up: systemd-networkd, systemd-resolved, apt and its upgrades. */
+  libvirt?: true
   /** In every image, whatever the release; the kernel comes on top. */
   packages: readonly string[]
   /** Absent where it can't be done; where it is there, it is the default method. */

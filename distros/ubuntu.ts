@@ -53,6 +53,7 @@ export const ubuntu: Distro = {
   homepage: 'https://ubuntu.com/server',
   defaultUser: 'root',
   maas: { user: 'ubuntu', own: true },
+  libvirt: true,
   releases: [
     // its installer knows one system only, the full one
     release('20.04', 'focal', '2025-05-31', { packages: ['lz4'], source: '' }),

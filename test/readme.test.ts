@@ -74,6 +74,7 @@ async function tryCommand(line: string, dir: string): Promise<void> {
   for (const name of ['my-archive.gpg', 'my-network.conf', 'archive.zip', 'my-user-data']) {
     await writeFile(join(dir, name), '')
   }
+  await writeFile(join(dir, 'my-variables.yaml'), 'admin_description: Operators\n')
   for (const name of ['data', 'my-files']) await mkdir(join(dir, name))
   await writeFile(join(dir, 'data/platform-20130506T233003Z.tgz'), '')
   // As much of an ISO image as shows that it is one.
@@ -89,7 +90,9 @@ async function tryCommand(line: string, dir: string): Promise<void> {
       return /build-images(?!.* -- )/.test(line) ? ` -- --dry-run${end}` : ` --dry-run${end}`
     })
   const { env, expected } =
-    /test-image|hybrid-image|build-retro|check-updates|check-host|setup-build-/.test(line)
+    /test-image|files\.tar|hybrid-image|build-retro|check-updates|check-host|setup-build-/.test(
+      line,
+    )
       ? await withoutQemu(dir)
       : { env: process.env, expected: 0 }
   const child = spawn('bash', ['-c', script], {

@@ -24,8 +24,8 @@ import { installer } from '../methods/installer.ts'
 import type { Build, Filled, Host, Method } from '../methods/method.ts'
 import { uploadToDirectory } from '../publish/directory.ts'
 import { ENDINGS, type ImageFormat } from '../targets/target.ts'
-import { targetOf } from '../targets/targets.ts'
-import { plainFile } from './convert.ts'
+import { targetOf, TARGETS } from '../targets/targets.ts'
+import { describeVariables } from '../targets/variables.ts'
 import { writeDdImageOf } from './dd-image.ts'
 import { describeCompressor, gzip } from './gzip.ts'
 import { type ImageFile, writeImageFile } from './image-file.ts'
@@ -38,12 +38,23 @@ import {
   type Recipe,
   resolveRecipe,
 } from './recipe.ts'
+import { plainFile } from './plain-file.ts'
 import { parseStages, type Stage, STAGES } from './stages.ts'
 import { makeStamp } from './stamp.ts'
+import { compressionOf, writeQcow2 } from './qcow2.ts'
 import { writeZvolImage } from './zvol-image.ts'
 
 const options = { ...imageOptions, ...commonOptions }
 const methods: Record<MethodName, Method> = { bootstrap, installer, 'cloud-image': cloudImage }
+
+/** For the usage text: the variables of each target that the distro can be built for, where it has some. */
+const variableSections = (distro: Distro) =>
+  TARGETS.map((name) => targetOf({ target: name }))
+    .filter(({ variables, refuses }) => Object.keys(variables).length > 0 && !refuses?.(distro))
+    .map(({ name, variables }) => ({
+      title: `Variables of --target ${name}, for --var`,
+      rows: describeVariables(variables),
+    }))
 
 /** What a create-image command of this distro accepts. */
 export function createImageUsage(distro: Distro): Command<typeof options> {
@@ -51,21 +62,23 @@ export function createImageUsage(distro: Distro): Command<typeof options> {
   const newest = distro.releases.at(-1)!.version
   return {
     name,
-    summary: `Build a ${distro.title} image for SmartOS and Triton, or for MAAS, and print its manifest's path.`,
+    summary: `Build a ${distro.title} image for SmartOS and Triton, for MAAS or for libvirt, and print its manifest's path.`,
     words: ['RELEASE'],
     more: 'STAGE',
     details: [
       `RELEASE is ${distro.releases.map(({ version }) => version).join(', ')}.`,
       `STAGE is ${STAGES.join(', ')}: bring what is needed into the cache, write the installer's answers,`,
       'build from the cache, copy the newest build to --upload-to. Default: fetch iso image.',
-      'An image for MAAS has no manifest: its own path is printed, and how MAAS is given it.',
+      'An image for MAAS or libvirt has no manifest: its own path is printed, and how it is handed over.',
     ],
     options,
+    sections: variableSections(distro),
     examples: [
       `./bin/${name} ${newest}`,
       `./bin/${name} ${newest} --size 20G --include tmux,rsync --customize ./my-changes.sh`,
       `./bin/${name} ${newest} --layout lvm`,
       `./bin/${name} ${newest} --target maas --format ddgz --name custom-disk`,
+      `./bin/${name} ${newest} --target libvirt --name golden --var admin_user=ops --var reboot_time=03:30`,
       `./bin/${name} ${newest} --dry-run`,
       `./bin/${name} ${newest} fetch && ./bin/${name} ${newest} image upload --upload-to /srv/images`,
       `manifest=$(./bin/${name} ${newest} --output /data/bits)`,
@@ -243,6 +256,14 @@ const makers: Record<ImageFormat, Maker> = {
     const disk = await makeDisk(recipe.disk, work, scope)
     const done = await filled(method, build, host, disk.path, options)
     const write = (report: Report) => writeDdImageOf(disk.path, path, report)
+    return { ...done, image: await step('Write the image', write) }
+  },
+  async qcow2(method, build, host, path, options) {
+    const { recipe, scope, work } = build
+    const disk = await makeDisk(recipe.disk, work, scope)
+    const done = await filled(method, build, host, disk.path, options)
+    const compression = compressionOf(recipe.variables['compression'])
+    const write = (report: Report) => writeQcow2(disk.path, path, report, compression)
     return { ...done, image: await step('Write the image', write) }
   },
   async tgz(method, build, _host, path, options) {

@@ -22,6 +22,7 @@ import { checkGiven, type GivenMedia, parseDigest } from '../media/given.ts'
 import { mediaAt } from '../media/media-at.ts'
 import type { ImageFormat } from '../targets/target.ts'
 import { targetOf, type TargetName } from '../targets/targets.ts'
+import { resolveVariables, type Variables } from '../targets/variables.ts'
 import { formatFor, namesFor, shippingOptions } from './shipping.ts'
 import { compactDay, type Stamp } from './stamp.ts'
 
@@ -162,6 +163,8 @@ export type Recipe = {
   release: Release
   method: MethodName
   target: TargetName
+  /** Of the target, with their values. */
+  variables: Variables
   format: ImageFormat
   /** Of its files, without their endings. */
   fileName: string
@@ -392,6 +395,11 @@ export async function resolveRecipe(
     const known = distro.releases.map(({ version }) => version).join(', ')
     throw new UsageError(`Unknown ${distro.title} release "${wanted}": known are ${known}`)
   }
+  const target = targetOf(options)
+  const reason = target.refuses?.(distro)
+  if (reason !== undefined) {
+    throw new UsageError(`${distro.title} can't be built for --target ${target.name}: ${reason}`)
+  }
   const { layout } = options
   const release = { ...vendors, media: mediaAt(vendors.media, options) }
   const method = options.method ?? defaultMethod(distro)
@@ -403,7 +411,7 @@ export async function resolveRecipe(
   const title = release.title ?? `${distro.title} ${release.version}${codename}`
   const cacheHome = env['XDG_CACHE_HOME'] || join(env['HOME'] || homedir(), '.cache')
   const format = formatFor(options, method)
-  const target = targetOf(options)
+  const variables = await resolveVariables(target.name, target.variables, options)
   const own = target.hardware ? (release.hardwareKernel ?? release.kernel) : release.kernel
   const kernel = options.kernel ?? own
   const version = compactDay(stamp.at)
@@ -418,6 +426,7 @@ export async function resolveRecipe(
     release,
     method,
     target: options.target,
+    variables,
     format,
     layout,
     disk: diskWishes(method, format, options),
@@ -427,7 +436,7 @@ export async function resolveRecipe(
       ...new Set([
         ...(format === 'tgz' && options.kernel === undefined ? [] : [kernel]),
         ...systemOf(distro, release).packages.filter((name) => !left.includes(name)),
-        ...target.packages,
+        ...target.packages(variables),
         ...release.packages,
         // Installers bring them by themselves.
         ...(method === 'bootstrap' ? (distro.bootstrap?.layoutPackages[layout] ?? []) : []),

@@ -1,26 +1,28 @@
-/** What a build ships, and what it is called: decided by the options --target, --format and --name. */
+/** What a build ships, and what it is called: decided by the options --target, --format, --name and --var. */
 import { type OptionTable, parseName } from '../cli/options.ts'
 import { UsageError } from '../cli/errors.ts'
 import { ENDINGS, IMAGE_FORMATS, type ImageFormat } from '../targets/target.ts'
 import { targetOf, type TargetName, TARGETS } from '../targets/targets.ts'
+import { variableOptions } from '../targets/variables.ts'
 
 export const shippingOptions = {
   target: {
     arg: 'NAME',
     choices: TARGETS,
     default: 'smartos',
-    help: 'who the image is for: SmartOS and Triton, or machines that MAAS deploys',
+    help: 'who the image is for: SmartOS and Triton, machines that MAAS deploys, or instances of libvirt',
   },
   format: {
     arg: 'NAME',
     choices: IMAGE_FORMATS,
-    help: 'for smartos zfs.gz; for maas tgz, a root tar without a kernel, or ddgz, a disk (default: the first)',
+    help: 'for smartos zfs.gz; for maas tgz, a root tar without a kernel, or ddgz, a disk; for libvirt qcow2 (default: the first)',
   },
   name: {
     arg: 'NAME',
     parse: parseName,
-    help: 'name of the image, and for maas of its file: custom-cloudimg (default: distro and release, in files a date)',
+    help: 'name of the image, and but for smartos of its file: custom-cloudimg (default: distro and release, in files a date)',
   },
+  ...variableOptions,
 } as const satisfies OptionTable
 
 export type Shipping = {

@@ -8,6 +8,7 @@ import { type Distro, systemOf } from '../../distros/distro.ts'
 import { shellCommand, shellWord } from '../cli/shell-words.ts'
 import type { Recipe } from '../image/recipe.ts'
 import { targetOf } from '../targets/targets.ts'
+import { variablesEnv } from '../targets/variables.ts'
 
 const project = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
 
@@ -62,18 +63,20 @@ export function guestOf(
     CLOUD_USER: distro.maas.user,
     CUSTOM_KERNEL: recipe.customKernel ?? '',
     DEFAULT_KERNEL: distro.maas.own ? '' : recipe.release.kernel,
+    ...variablesEnv(recipe.variables),
     GUEST_TOOLS: join(STAGING, basename(target.guestTools.directory)),
   }
   const script = (path: string): GuestScript => ({ path: project(path), name: basename(path), env })
   const ours = (path: string) => script(`distros/${path}`)
   const { customize } = recipe
+  const { last } = target.guestTools
   return {
     files: target.files.map(({ from, to }) => ({ from: project(from), to })),
     directories: [project(target.guestTools.directory)],
     setup: [...setup.map(ours), script(target.guestTools.install)],
     customize:
       customize === undefined ? undefined : { path: customize, name: basename(customize), env },
-    finish: [...finish.map(ours), ours(cleanUp)],
+    finish: [...finish.map(ours), ours(cleanUp), ...(last === undefined ? [] : [script(last)])],
   }
 }
 

@@ -12,7 +12,8 @@ export const smartos: Target = {
   formats: ['zfs.gz'],
   files: [{ from: 'cloud-init/90_smartos.cfg', to: '/etc/cloud/cloud.cfg.d/90_smartos.cfg' }],
   guestTools: { directory: 'sdc-vmtools/linux', install: 'sdc-vmtools/linux/install.sh' },
-  packages: [],
+  variables: {},
+  packages: () => [],
   kernelArguments: [
     // The last console is /dev/console: the one that an operator of a cloud can see.
     'console=tty0',

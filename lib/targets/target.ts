@@ -1,7 +1,9 @@
 /** What a target is: who an image is for, what its guest needs beyond its distro's own set-up, and how it ships. */
+import type { Distro } from '../../distros/distro.ts'
+import type { Variables, VariableTable } from './variables.ts'
 
 /** What a build can ship; the words of `maas` for its own. */
-export const IMAGE_FORMATS = ['zfs.gz', 'tgz', 'ddgz'] as const
+export const IMAGE_FORMATS = ['zfs.gz', 'tgz', 'ddgz', 'qcow2'] as const
 export type ImageFormat = (typeof IMAGE_FORMATS)[number]
 
 /** Endings of the files. */
@@ -9,6 +11,7 @@ export const ENDINGS: Record<ImageFormat, string> = {
   'zfs.gz': 'zfs.gz',
   tgz: 'tar.gz',
   ddgz: 'dd.gz',
+  qcow2: 'qcow2',
 }
 
 export type GuestFile = {
@@ -29,6 +32,8 @@ export type Finished = {
   user: string
   /** What MAAS takes it for, where it is none of its own systems. */
   base?: string | undefined
+  /** Of the target, with their values. */
+  variables: Variables
 }
 
 export type Target = {
@@ -37,13 +42,20 @@ export type Target = {
   about: string
   /** In the message of the day: `built for ...`. */
   madeFor: string
+  /** Why it can't be built of a distro; undefined: it can. */
+  refuses?(distro: Distro): string | undefined
   /** What it takes, its default first. */
   formats: readonly [ImageFormat, ...ImageFormat[]]
   files: readonly GuestFile[]
-  /** Programs for the guest, below the project's folder: a directory, and what installs it there. */
-  guestTools: { directory: string; install: string }
+  /**
+   * Programs for the guest, below the project's folder: a directory, what installs it there, and what is run
+   * behind everything else, the clean-up included.
+   */
+  guestTools: { directory: string; install: string; last?: string }
+  /** What its operators may set. */
+  variables: VariableTable
   /** Beyond the distro's own. */
-  packages: readonly string[]
+  packages: (variables: Variables) => readonly string[]
   kernelArguments: readonly string[]
   /** Where the boot menu is shown, as GRUB names it. */
   grubTerminals: string

@@ -27,15 +27,19 @@ const { dir, remove } = await workDir()
 const checkers = suite('checkers')
 checkers.after(remove)
 checkers('shellcheck has nothing to say of the scripts for guests, installers, SMF', async () => {
-  const names = await globby(['{distros,lib,sdc-vmtools,test}/**', '!**/*.{ts,cfg,py}'], {
-    cwd: root,
-  })
+  const names = await globby(
+    ['{cloud-init,distros,lib,sdc-vmtools,test}/**', '!**/*.{ts,cfg,py}'],
+    {
+      cwd: root,
+    },
+  )
   const scripts: string[] = []
   for (const name of names) {
     const text = await readFile(join(root, name), 'utf8')
     if (text.startsWith('#!/bin/sh\n')) scripts.push(name)
   }
   for (const wanted of [
+    'cloud-init/libvirt/install.sh',
     'distros/el/setup.sh',
     'distros/ubuntu/late',
     'lib/host/network/network.sh',

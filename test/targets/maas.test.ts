@@ -37,6 +37,7 @@ const finished = {
   format: 'tgz',
   image: '/data/bits/custom-cloudimg.tar.gz',
   user: 'ubuntu',
+  variables: {},
 } as const
 
 const uploading = suite('uploadCommand()')

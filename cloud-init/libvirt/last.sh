@@ -1,0 +1,16 @@
+#!/bin/sh
+# Behind everything else: the repository of /etc begins with the image as it ships. What the packages'
+# installation put into it, identities of the build among it, is gone.
+#
+# Environment: IMAGE_NAME, IMAGE_VERSION.
+set -eu
+
+if command -v etckeeper >/dev/null; then
+  rm -rf /etc/.git
+  rm -f /etc/.etckeeper
+  # A system that is being built has no name, by which git would know who commits.
+  export HOME=/root GIT_AUTHOR_NAME=root GIT_AUTHOR_EMAIL=root@localhost \
+    GIT_COMMITTER_NAME=root GIT_COMMITTER_EMAIL=root@localhost
+  etckeeper init
+  etckeeper commit "Image $IMAGE_NAME $IMAGE_VERSION"
+fi
