@@ -1,5 +1,5 @@
 /** Debian. Releases and dates: https://wiki.debian.org/DebianReleases, https://wiki.debian.org/LTS */
-import type { Distro, ReleaseMedia } from './distro.ts'
+import type { Arch, Distro, ReleaseMedia } from './distro.ts'
 
 const SECURITY_MIRROR = 'http://security.debian.org/debian-security'
 const COMPONENT = 'main'
@@ -22,11 +22,11 @@ const media = (file: RegExp): ReleaseMedia => ({
 })
 
 /** The list is signed by nobody: --checksum has to say which image is meant. */
-const cloudMedia = (codename: string, version: string): ReleaseMedia => ({
+const cloudMedia = (codename: string, version: string, arch: Arch = 'amd64'): ReleaseMedia => ({
   roots: [`https://cloud.debian.org/images/cloud/${codename}/latest/`],
   sums: 'SHA512SUMS',
   signature: 'none',
-  file: new RegExp(`^debian-${version}-generic-amd64\\.qcow2$`),
+  file: new RegExp(`^debian-${version}-generic-${arch}\\.qcow2$`),
   key: undefined,
 })
 
@@ -76,7 +76,7 @@ export const debianPackages = [
   'vim-tiny',
 ]
 
-export const debian: Distro = {
+const amd64 = {
   name: 'debian',
   title: 'Debian',
   homepage: 'https://www.debian.org/',
@@ -202,4 +202,22 @@ export const debian: Distro = {
   setup: ['debian/setup.sh'],
   cleanUp: 'debian/clean-up.sh',
   environment: { COMPONENTS: COMPONENT, SECURITY_MIRROR },
+} as const satisfies Distro
+
+/** There is no grub-cloud: the package of GRUB for UEFI renews it, on a partition that is mounted. */
+const bootPackages = ['shim-signed', 'grub-efi-arm64', 'grub-efi-arm64-signed']
+
+export const debian: Distro = {
+  ...amd64,
+  others: {
+    arm64: {
+      releases: amd64.releases.map((release) => ({
+        ...release,
+        kernel: 'linux-image-arm64',
+        cloudMedia: cloudMedia(release.codename, release.version, 'arm64'),
+      })),
+      packages: [...new Set([...debianPackages, ...bootPackages])],
+      bootstrap: { ...amd64.bootstrap, bootPackages },
+    },
+  },
 }

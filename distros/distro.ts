@@ -1,5 +1,8 @@
 /** What a distro definition holds. Definitions are data: they import types and nothing else. */
 
+/** Architectures that images are built for, as Debian's packages and MAAS call them. */
+export type Arch = 'amd64' | 'arm64'
+
 /** A place that packages come from, as apt's sources name it. */
 export type Mirror = {
   /** Main archive; undefined: the default of the bootstrap program, which is the vendor's. */
@@ -152,6 +155,11 @@ export type Distro = {
   /** Absent where it can't be done; where it is there, it is the default method. */
   bootstrap?: Bootstrap
   installer: Installer
+  /**
+   * What other architectures than amd64 change, where it can be built for them: by methods that bring no
+   * installer, as installers' media and answers are known for amd64 alone.
+   */
+  others?: Partial<Record<Exclude<Arch, 'amd64'>, Partial<Distro>>>
   /** How the vendor's cloud image becomes ours; scripts that run inside it: one installs, the others are last. */
   cloudImage?: { packages: string; finish: readonly string[] }
   /** Scripts below distros/ run inside the new system, in this order, by every method. */
@@ -160,6 +168,13 @@ export type Distro = {
   cleanUp: string
   /** For those scripts. */
   environment: Readonly<Record<string, string>>
+}
+
+/** The distro as it is on an architecture; undefined where it is not built for that. */
+export function onArch(distro: Distro, arch: Arch): Distro | undefined {
+  if (arch === 'amd64') return distro
+  const changes = distro.others?.[arch]
+  return changes && { ...distro, ...changes }
 }
 
 /** The distro as one of its releases has it. */

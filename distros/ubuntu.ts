@@ -7,6 +7,8 @@ import type { Distro, Release } from './distro.ts'
 
 const MIRROR = 'http://archive.ubuntu.com/ubuntu'
 const SECURITY_MIRROR = 'http://security.ubuntu.com/ubuntu'
+/** What is not for PCs has a mirror of its own, with the security updates on it. */
+const PORTS = 'http://ports.ubuntu.com/ubuntu-ports'
 const OLD = 'http://old-releases.ubuntu.com/ubuntu'
 const COMPONENTS = ['main', 'restricted', 'universe', 'multiverse']
 const KEYRING = '/usr/share/keyrings/ubuntu-archive-keyring.gpg' // package ubuntu-keyring
@@ -47,7 +49,7 @@ const release = (
   },
 })
 
-export const ubuntu: Distro = {
+const amd64 = {
   name: 'ubuntu',
   title: 'Ubuntu',
   homepage: 'https://ubuntu.com/server',
@@ -124,4 +126,25 @@ export const ubuntu: Distro = {
   setup: [...debian.setup, 'ubuntu/setup.sh'],
   cleanUp: debian.cleanUp,
   environment: { COMPONENTS: COMPONENTS.join(' '), MIRROR, SECURITY_MIRROR },
+} as const satisfies Distro
+
+const bootPackages = ['shim-signed', 'grub-efi-arm64', 'grub-efi-arm64-signed']
+
+export const ubuntu: Distro = {
+  ...amd64,
+  others: {
+    arm64: {
+      packages: [...new Set([...debianPackages, 'apparmor', ...bootPackages])],
+      bootstrap: {
+        ...amd64.bootstrap,
+        bootPackages,
+        securityMirror: PORTS,
+        mirrors: [
+          { main: PORTS, security: PORTS },
+          { main: OLD, security: OLD, archived: true },
+        ],
+      },
+      environment: { ...amd64.environment, MIRROR: PORTS, SECURITY_MIRROR: PORTS },
+    },
+  },
 }
