@@ -6,9 +6,11 @@
  */
 import { accessSync, constants } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import type { Arch } from '../../distros/distro.ts'
 import { HostError } from '../cli/errors.ts'
 import { log } from '../cli/log.ts'
 import { $, type Output } from '../cli/run.ts'
+import { hostArch } from './arch.ts'
 import type { QemuLacks } from './qemu.ts'
 
 export const ACCELERATORS = ['auto', 'kvm', 'tcg'] as const
@@ -20,10 +22,15 @@ export type Accelerator = {
   cpu: string
 }
 
-export type QemuProgram = { program: string; lacks: QemuLacks }
+export type QemuProgram = {
+  program: string
+  lacks: QemuLacks
+  /** Of its machines. */
+  arch?: Arch | undefined
+}
 
-/** A plain named model: under emulation "max" makes kernels panic at random. */
-const tcg: Accelerator = { name: 'tcg', cpu: 'Nehalem' }
+/** Plain named models: under emulation "max" makes kernels panic at random. */
+const EMULATED: Readonly<Record<Arch, string>> = { amd64: 'Nehalem', arm64: 'cortex-a72' }
 
 /** What some systems need, by the levels of the x86-64 psABI. */
 export const CPU_LEVELS = ['x86-64-v2', 'x86-64-v3'] as const
@@ -40,11 +47,14 @@ export function withCpu(accelerator: Accelerator, level?: CpuLevel): Accelerator
 }
 
 /** Tried in this order: some nested hypervisors refuse a register of the host's own model. */
-const KVM_MODELS = ['host', 'qemu64'] as const
+const KVM_MODELS: Readonly<Record<Arch, readonly string[]>> = {
+  amd64: ['host', 'qemu64'],
+  arm64: ['host'],
+}
 
-const payload = fileURLToPath(new URL('kvm-probe.bin', import.meta.url))
-/** What the payload makes QEMU exit with. */
-const PROBE_PASSED = 33
+const file = (name: string) => fileURLToPath(new URL(name, import.meta.url))
+/** What the payload makes QEMU exit with: that of amd64 by the exit device, that of arm64 by switching off. */
+const PASSED: Readonly<Record<Arch, number>> = { amd64: 33, arm64: 0 }
 /** A working KVM needs half a second, emulation less than one. */
 const PROBE_SECONDS = 5
 
@@ -61,7 +71,15 @@ export function probeWords(
   qemu: string,
   lacks: QemuLacks,
   accelerator: Accelerator['name'] = 'kvm',
+  arch: Arch = 'amd64',
 ): string[] {
+  const payload = {
+    amd64: [
+      ...(lacks.has('exit device') ? [] : ['-device', 'isa-debug-exit,iobase=0xf4,iosize=1']),
+      ...['-drive', `file=${file('kvm-probe.bin')},format=raw,if=ide,snapshot=on`],
+    ],
+    arm64: ['-machine', 'virt,gic-version=max', '-kernel', file('kvm-probe-arm64.bin')],
+  }
   return [
     ...['timeout', '-k', '2', String(PROBE_SECONDS)],
     qemu,
@@ -70,21 +88,20 @@ export function probeWords(
     ...['-m', '64'],
     ...['-nodefaults', ...(lacks.has('display') ? ['-vnc', 'none'] : ['-display', 'none'])],
     '-no-reboot',
-    ...(lacks.has('exit device') ? [] : ['-device', 'isa-debug-exit,iobase=0xf4,iosize=1']),
-    ...['-drive', `file=${payload},format=raw,if=ide,snapshot=on`],
+    ...payload[arch],
   ]
 }
 
 /** Without the exit device the payload ends by a reset; an old QEMU goes on without KVM, and says so. */
-function passed({ exitCode, stderr }: Output, lacks: QemuLacks): boolean {
-  if (!lacks.has('exit device')) return exitCode === PROBE_PASSED
+function passed({ exitCode, stderr }: Output, lacks: QemuLacks, arch: Arch): boolean {
+  if (arch !== 'amd64' || !lacks.has('exit device')) return exitCode === PASSED[arch]
   return exitCode === 0 && !/kvm/i.test(stderr)
 }
 
 /** Whether KVM works: the CPU model that it works with, or why not. */
 async function probeKvm(
   device: string,
-  { program, lacks }: QemuProgram,
+  { program, lacks, arch = 'amd64' }: QemuProgram,
 ): Promise<{ cpu: string } | { why: string }> {
   try {
     accessSync(device, constants.R_OK | constants.W_OK)
@@ -92,12 +109,12 @@ async function probeKvm(
     return { why: `${device} is missing, or may not be used by this user` }
   }
   let why = ''
-  for (const cpu of KVM_MODELS) {
+  for (const cpu of KVM_MODELS[arch]) {
     const ended = await $({
       nothrow: true,
       readOnly: true,
-    })`${probeWords(cpu, program, lacks)}`
-    if (passed(ended, lacks)) return { cpu }
+    })`${probeWords(cpu, program, lacks, 'kvm', arch)}`
+    if (passed(ended, lacks, arch)) return { cpu }
     const { exitCode, stderr } = ended
     // What timeout exits with at the limit.
     why = [124, 137].includes(exitCode)
@@ -117,7 +134,17 @@ export async function chooseAccelerator(
   qemu: QemuProgram,
   device = '/dev/kvm',
 ): Promise<Accelerator> {
+  const { arch = 'amd64' } = qemu
+  const tcg: Accelerator = { name: 'tcg', cpu: EMULATED[arch] }
   if (choice === 'tcg') return tcg
+  if (arch !== hostArch()) {
+    const why = `it runs machines of its host's own kind, which is not ${arch}`
+    if (choice === 'kvm') {
+      throw new HostError(`Cannot use KVM: ${why}`, { hint: 'Choose --accel tcg: emulation' })
+    }
+    log.info(`KVM can't be used (${why}): emulating`)
+    return tcg
+  }
   const probe = await probeKvm(device, qemu)
   if ('cpu' in probe) return { name: 'kvm', cpu: probe.cpu }
   if (choice === 'kvm') {

@@ -4,7 +4,7 @@
  */
 import { statfs } from 'node:fs/promises'
 import { freemem } from 'node:os'
-import type { Distro } from '../../distros/distro.ts'
+import type { Arch, Distro } from '../../distros/distro.ts'
 import { BuildError, HostError } from '../cli/errors.ts'
 import { $ } from '../cli/run.ts'
 import { shellCommand } from '../cli/shell-words.ts'
@@ -12,7 +12,8 @@ import { nearestExisting } from '../disk/directories.ts'
 import { chooseAccelerator } from './accelerator.ts'
 import { findFirmware, firmwareTool } from './firmware.ts'
 import { DEFAULTS, INSTANCE, readNetwork, readNetworkFiles } from './network/files.ts'
-import { askQemu, findQemu } from './qemu.ts'
+import { ARCH_TEST, emulatorTools, enableWords, runsPrograms } from './foreign.ts'
+import { askQemu, findQemu, qemuTool } from './qemu.ts'
 import { checkUplink, DHCPD, DHCPD_FIX } from './network/needs.ts'
 import { privilegesFix, readPrivileges } from './privileges.ts'
 import { readService, serviceReason } from './network/state.ts'
@@ -40,6 +41,10 @@ export type HostCheck = {
   fix?: string
 }
 
+/** The architecture that is not the usual one. */
+const OTHER: Arch = 'arm64'
+const forOther = `with --arch ${OTHER}`
+
 const GIB = 1024 ** 3
 /** A build's temporary files and its result. */
 const DISK_GIB = 4
@@ -63,13 +68,13 @@ export async function checkHost(
 }
 
 function checkMachine({ title, machine }: System): HostCheck {
-  const fits = /^(x86_64|amd64|i86pc)$/.test(machine)
+  const fits = /^(x86_64|amd64|i86pc|aarch64)$/.test(machine)
   return {
     name: 'system',
     for: undefined,
     status: fits ? 'ok' : 'missing',
     found: `${title}, ${machine}`,
-    ...(!fits && { fix: 'Build on an x86-64 machine' }),
+    ...(!fits && { fix: 'Build on an x86-64 or arm64 machine' }),
   }
 }
 
@@ -129,9 +134,33 @@ async function onLinux(distros: readonly Distro[]): Promise<HostCheck[]> {
     ...Object.values(INSTALLER_TOOLS).map((tool) => checkTool('installer', tool)),
     await checkQemu(qemu),
     ...Object.values(machine).map((tool) => checkTool('installer, test-image', tool)),
-    ...['pc-i440fx', 'pc-q35'].map(checkUefi),
+    ...['pc-i440fx', 'pc-q35'].map((family) => checkUefi(family, 'test-image')),
     await checkAccelerator(),
+    await checkPrograms(OTHER, `bootstrap ${forOther}`),
+    checkTool(
+      `cloud-image ${forOther}`,
+      { ...qemuTool(OTHER), name: `QEMU for ${OTHER}` },
+      findQemu(undefined, findTool, OTHER),
+    ),
+    checkUefi('virt', `cloud-image ${forOther}`),
   ]
+}
+
+/** Does this machine run programs of another kind, so that a system of that kind can be filled here? */
+async function checkPrograms(arch: Arch, needs: string): Promise<HostCheck> {
+  const row = { name: `programs of ${arch}`, for: needs }
+  if (await runsPrograms(arch)) return { ...row, status: 'ok', found: 'they run' }
+  const missing = [ARCH_TEST, ...emulatorTools(arch)].filter(({ name }) => !findTool(name))
+  if (missing.length === 0) {
+    const fix = shellCommand({ words: enableWords(arch) })
+    return { ...row, status: 'missing', found: 'the kernel has no handler for them', fix }
+  }
+  return {
+    ...row,
+    status: 'missing',
+    found: `no ${missing.map(({ name }) => name).join(', ')}`,
+    fix: shellCommand({ words: aptInstall(missing.map(({ apt }) => apt)) }),
+  }
 }
 
 async function checkNamespaces(): Promise<HostCheck> {
@@ -152,10 +181,10 @@ async function checkQemu(tool: Tool): Promise<HostCheck> {
   return path === undefined ? row : { ...row, found: `${await version(path)}, ${path}` }
 }
 
-function checkUefi(family: string): HostCheck {
+function checkUefi(family: string, needs: string): HostCheck {
   const firmware = findFirmware(family)
   const tool = { ...firmwareTool(family), name: `UEFI firmware for ${family}` }
-  return checkTool('test-image', tool, firmware?.code)
+  return checkTool(needs, tool, firmware?.code)
 }
 
 /** KVM is tried, not believed. */

@@ -5,7 +5,9 @@
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Arch } from '../../distros/distro.ts'
 import { HostError } from '../cli/errors.ts'
+import { QEMU_NAMES } from './arch.ts'
 import type { Tool } from './tools.ts'
 
 export type Firmware = {
@@ -31,16 +33,26 @@ type Descriptor = {
   features?: string[]
 }
 
+/** Debian's package for each architecture, and a file in it. */
+const PACKAGES: Readonly<Record<Arch, { apt: string; file: string }>> = {
+  amd64: { apt: 'ovmf', file: '/usr/share/OVMF/OVMF_CODE_4M.fd' },
+  arm64: { apt: 'qemu-efi-aarch64', file: '/usr/share/AAVMF/AAVMF_CODE.fd' },
+}
+
+/** Families of machine types that this program uses, and their architecture. */
+const archOf = (family: string): Arch => (family === 'virt' ? 'arm64' : 'amd64')
+
 /** Features that need more than a plain machine, or refuse unsigned systems. */
 const UNWANTED = ['requires-smm', 'enrolled-keys']
 
-/** The firmware in a descriptor, where it suits machines of this family (`pc-i440fx`, `pc-q35`). */
+/** The firmware in a descriptor, where it suits machines of this family (`pc-i440fx`, `pc-q35`, `virt`). */
 export function readDescriptor(text: string, family: string): Firmware | undefined {
   const { mapping, targets, features, ...rest } = JSON.parse(text) as Descriptor
   const { executable, 'nvram-template': variables, device } = mapping ?? {}
   const suits = targets?.some(
     ({ architecture, machines }) =>
-      architecture === 'x86_64' && machines.some((name) => name.startsWith(family)),
+      architecture === QEMU_NAMES[archOf(family)] &&
+      machines.some((name) => name.startsWith(family)),
   )
   if (!suits || !rest['interface-types']?.includes('uefi') || device !== 'flash') return undefined
   if (!executable || !variables) return undefined
@@ -81,16 +93,17 @@ export function needFirmware(family: string): Firmware {
   throw new HostError(
     `Cannot find UEFI firmware for ${family} machines: none of ${DIRS.join(', ')} describes it`,
     {
-      hint: 'Install it; on Debian and Ubuntu: apt-get install -y ovmf',
+      hint: `Install it; on Debian and Ubuntu: apt-get install -y ${PACKAGES[archOf(family)].apt}`,
     },
   )
 }
 
 /** For ensureTools(): the firmware as a file that a package brings. */
 export function firmwareTool(family: string): Tool {
+  const { apt, file } = PACKAGES[archOf(family)]
   return {
-    name: findFirmware(family)?.code ?? '/usr/share/OVMF/OVMF_CODE_4M.fd',
-    apt: 'ovmf',
+    name: findFirmware(family)?.code ?? file,
+    apt,
     why: 'is the UEFI firmware of virtual machines',
   }
 }

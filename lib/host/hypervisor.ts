@@ -1,5 +1,6 @@
 /** What runs virtual machines on this host: QEMU, or SmartOS' bhyve; found, and asked what it can do. */
 import { existsSync } from 'node:fs'
+import type { Arch } from '../../distros/distro.ts'
 import { HostError } from '../cli/errors.ts'
 import { $ } from '../cli/run.ts'
 import { session } from '../cli/session.ts'
@@ -11,8 +12,9 @@ import {
   withCpu,
 } from './accelerator.ts'
 import { ensureBuildNetwork } from './build-network.ts'
+import { firmwareTool } from './firmware.ts'
 import { asRoot } from './privileges.ts'
-import { askQemu, findQemu, type QemuLacks } from './qemu.ts'
+import { askQemu, findQemu, type QemuLacks, qemuTool } from './qemu.ts'
 import { findTool, MACHINE_TOOLS, type Tool } from './tools.ts'
 
 export const HYPERVISORS = ['qemu', 'bhyve'] as const
@@ -38,6 +40,8 @@ export type Hypervisor = QemuHypervisor | BhyveHypervisor
 export type HypervisorWishes = {
   machine: HypervisorName
   accel: AcceleratorChoice
+  /** Of its machines; amd64 where nothing is said. */
+  arch?: Arch
   /** QEMU's program, where the operator names it. */
   qemu: string | undefined
   cpu?: CpuLevel | undefined
@@ -48,16 +52,28 @@ export const BHYVE = 'bhyve'
 const BHYVE_DEVICES = ['/dev/vmmctl', '/dev/viona']
 
 /** Programs and files that machines need, for ensureTools(). */
-export function hypervisorTools({ machine, qemu: given }: HypervisorWishes): Tool[] {
+export function hypervisorTools({
+  machine,
+  arch = 'amd64',
+  qemu: given,
+}: HypervisorWishes): Tool[] {
   if (machine === 'bhyve') return [] // SmartOS has it, or it has not: chooseHypervisor() says
-  const { qemu, seabios, timeout, setpriv } = MACHINE_TOOLS
-  const present = findQemu(given)
+  const { timeout, setpriv } = MACHINE_TOOLS
+  const present = findQemu(given, findTool, arch)
   return [
     ...[timeout, setpriv],
-    ...(present === undefined ? [qemu] : []),
-    // Debian has the firmware in a package of its own.
-    ...(present === undefined || present.endsWith('/bin/qemu-system-x86_64') ? [seabios] : []),
+    ...(present === undefined ? [qemuTool(arch)] : []),
+    // Debian has the firmware in packages of their own.
+    ...firmwareTools(arch, present),
   ]
+}
+
+/** What the machines of an architecture start from, unless the operator wants another. */
+function firmwareTools(arch: Arch, qemu: string | undefined): Tool[] {
+  if (arch !== 'amd64') return [firmwareTool('virt')]
+  return qemu === undefined || qemu.endsWith('/bin/qemu-system-x86_64')
+    ? [MACHINE_TOOLS.seabios]
+    : []
 }
 
 /**
@@ -73,13 +89,14 @@ export async function chooseHypervisor(wishes: HypervisorWishes): Promise<Hyperv
 export async function chooseQemu(
   wishes: Omit<HypervisorWishes, 'machine'>,
 ): Promise<QemuHypervisor> {
-  const found = findQemu(wishes.qemu)
+  const { arch = 'amd64' } = wishes
+  const found = findQemu(wishes.qemu, findTool, arch)
   // With --dry-run it may be missing still: then it is what would be installed.
-  const program = found ?? 'qemu-system-x86_64'
+  const program = found ?? qemuTool(arch).name
   const lacks: QemuLacks = found === undefined ? new Set() : await askQemu(found)
   // A trial of KVM takes seconds, and is no part of what would be done.
   const choice = session.dryRun && wishes.accel === 'auto' ? 'tcg' : wishes.accel
-  const accelerator = await chooseAccelerator(choice, { program, lacks })
+  const accelerator = await chooseAccelerator(choice, { program, lacks, arch })
   const leash = findTool('setpriv') ? ['setpriv', '--pdeathsig', 'KILL', '--'] : []
   return { name: 'qemu', program, lacks, accelerator: withCpu(accelerator, wishes.cpu), leash }
 }

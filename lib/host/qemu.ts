@@ -1,26 +1,39 @@
 /** QEMU's program: where it is, and what it does not know. */
+import type { Arch } from '../../distros/distro.ts'
 import { HostError } from '../cli/errors.ts'
 import { $ } from '../cli/run.ts'
-import { findTool } from './tools.ts'
+import { hostArch } from './arch.ts'
+import { findTool, MACHINE_TOOLS, type Tool, tool } from './tools.ts'
 
-/** SmartOS' own, which alone can use its KVM; the usual one; Enterprise Linux'. */
-const NAMES = [
-  '/smartdc/bin/qemu-system-x86_64',
-  'qemu-system-x86_64',
-  '/usr/libexec/qemu-kvm',
-] as const
+/** Enterprise Linux', which runs machines of its host's kind. */
+const OF_HOST = '/usr/libexec/qemu-kvm'
+
+/** SmartOS' own comes first, which alone can use its KVM; then the usual one. */
+const NAMES: Readonly<Record<Arch, readonly string[]>> = {
+  amd64: ['/smartdc/bin/qemu-system-x86_64', 'qemu-system-x86_64'],
+  arm64: ['qemu-system-aarch64'],
+}
+
+/** For ensureTools(): the usual program, and the package that brings it. */
+export const qemuTool = (arch: Arch): Tool =>
+  arch === 'amd64'
+    ? MACHINE_TOOLS.qemu
+    : tool('qemu-system-aarch64', 'qemu-system-arm', 'runs virtual machines of arm64')
 
 /**
  * Where QEMU is, or undefined when it has to be installed.
  *
  * @param given name or path that the operator wants
+ * @param arch of its machines
  * @throws {HostError} when that one is not there
  */
 export function findQemu(
   given?: string,
   find: (name: string) => string | undefined = findTool,
+  arch: Arch = 'amd64',
 ): string | undefined {
-  if (given === undefined) return NAMES.map((name) => find(name)).find(Boolean)
+  const names = [...NAMES[arch], ...(arch === hostArch() ? [OF_HOST] : [])]
+  if (given === undefined) return names.map((name) => find(name)).find(Boolean)
   const found = find(given)
   if (found !== undefined) return found
   throw new HostError(`Cannot find QEMU as "${given}"`, {

@@ -3,15 +3,21 @@
  *
  * An image must not care: names and addresses of devices differ between these layouts.
  */
+import type { Arch } from '../../distros/distro.ts'
 import type { Firmware } from '../host/firmware.ts'
 
+/** What an image for SmartOS can meet. */
 export const HARDWARE = ['kvm', 'bhyve', 'legacy'] as const
-export type HardwareName = (typeof HARDWARE)[number]
+export type HardwareName = (typeof HARDWARE)[number] | 'virt'
 
 type Hardware = {
   /** QEMU's machine type, and the family that firmware descriptors name. */
   machine: string
   family: string
+  /** QEMU's words for its screen. */
+  screen: readonly string[]
+  /** It has a second serial port, for metadata. */
+  metadata: boolean
   /** Devices for the disks in order; `drive` is the id of the block device. */
   disk: (drive: string, index: number) => string
   /** CD drives, in order. */
@@ -22,11 +28,15 @@ type Hardware = {
 /** Without a boot ROM: nothing here boots from the network. */
 const nicTail = (netdev: string, mac: string) => `netdev=${netdev},mac=${mac},romfile=`
 
+/** What all machines of x86 have. */
+const PC = { screen: ['-vga', 'std'], metadata: true } as const
+
 export const hardware: Record<HardwareName, Hardware> = {
   // i440fx, virtio where QEMU puts it by itself.
   kvm: {
     machine: 'pc',
     family: 'pc-i440fx',
+    ...PC,
     disk: (drive) => `virtio-blk-pci,drive=${drive}`,
     cdrom: (drive, i) => `ide-cd,drive=${drive},bus=ide.${i}`,
     nic: (netdev, mac) => `virtio-net-pci,${nicTail(netdev, mac)}`,
@@ -36,6 +46,7 @@ export const hardware: Record<HardwareName, Hardware> = {
   bhyve: {
     machine: 'q35',
     family: 'pc-q35',
+    ...PC,
     disk: (drive, i) =>
       `virtio-blk-pci,drive=${drive},bus=pcie.0,addr=${i === 0 ? '4.0' : `5.${i - 1}`},disable-modern=on,disable-legacy=off`,
     // q35's own controller is AHCI, as bhyve's drive for CDs is.
@@ -47,10 +58,29 @@ export const hardware: Record<HardwareName, Hardware> = {
   legacy: {
     machine: 'pc',
     family: 'pc-i440fx',
+    ...PC,
     disk: (drive, i) => `ide-hd,drive=${drive},bus=ide.${i},unit=0`,
     cdrom: (drive, i) => `ide-cd,drive=${drive},bus=ide.${i},unit=1`,
     nic: (netdev, mac) => `e1000,${nicTail(netdev, mac)}`,
   },
+  // QEMU's own board for arm64, with virtio throughout, and the newest interrupt controller that it can have.
+  virt: {
+    machine: 'virt,gic-version=max',
+    family: 'virt',
+    screen: ['-device', 'virtio-gpu-pci'],
+    metadata: false,
+    disk: (drive) => `virtio-blk-pci,drive=${drive}`,
+    cdrom: (drive) => `virtio-blk-pci,drive=${drive}`,
+    nic: (netdev, mac) => `virtio-net-pci,${nicTail(netdev, mac)}`,
+  },
+}
+
+/** What a system of an architecture is set up in, and the name that its console has there. */
+export const setUpMachine: Readonly<
+  Record<Arch, { hardware: HardwareName; firmware: 'bios' | 'uefi'; console: string }>
+> = {
+  amd64: { hardware: 'kvm', firmware: 'bios', console: 'ttyS0' },
+  arm64: { hardware: 'virt', firmware: 'uefi', console: 'ttyAMA0' },
 }
 
 /** The machine's own copy of the variables goes with the shared code. */

@@ -7,10 +7,10 @@ import { join } from 'node:path'
 import { HostError } from '../cli/errors.ts'
 import { log } from '../cli/log.ts'
 import type { Report } from '../cli/progress.ts'
-import { $ } from '../cli/run.ts'
+import { $, act } from '../cli/run.ts'
 import type { Scope } from '../cli/scope.ts'
 import { session } from '../cli/session.ts'
-import { needFirmware } from '../host/firmware.ts'
+import { findFirmware, needFirmware } from '../host/firmware.ts'
 import type { Hypervisor } from '../host/hypervisor.ts'
 import { BHYVE_ROMS, bhyveWords } from './bhyve.ts'
 import { hardware, type HardwareName, type MachineFirmware } from './hardware.ts'
@@ -48,9 +48,11 @@ export async function installFirmware(
       hint: 'Choose --firmware bios, or --machine bhyve',
     })
   }
-  const code = needFirmware(hardware[layout].family)
+  const { family } = hardware[layout]
   const variables = join(work, 'variables.fd')
-  await copyFile(code.variables, variables)
+  // With --dry-run it may be missing still.
+  const code = session.dryRun ? (findFirmware(family) ?? rom('FIRMWARE')) : needFirmware(family)
+  await act(`copy ${code.variables} to ${variables}`, () => copyFile(code.variables, variables))
   return { code, variables }
 }
 

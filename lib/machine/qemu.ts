@@ -49,7 +49,7 @@ export function qemuWords(spec: QemuSpec): string[] {
     ...['-rtc', 'base=utc'],
     '-nodefaults',
     '-no-reboot', // the end of a boot is the end of the process, as on SmartOS
-    ...['-vga', 'std'],
+    ...parts.screen,
     ...screenWords(spec),
     ...firmwareWords(spec.firmware),
     ...diskWords(spec),
@@ -59,8 +59,9 @@ export function qemuWords(spec: QemuSpec): string[] {
     ...(lacks.has('rng') ? [] : ['-device', 'virtio-rng-pci']),
     ...['-chardev', socket('console', sockets.console)],
     ...['-serial', 'chardev:console'],
-    ...['-chardev', socket('metadata', sockets.metadata)],
-    ...['-serial', 'chardev:metadata'],
+    ...(parts.metadata
+      ? ['-chardev', socket('metadata', sockets.metadata), '-serial', 'chardev:metadata']
+      : []),
     ...['-qmp', `unix:${listed(sockets.qmp)},server=on,wait=off`],
     ...(spec.extra ?? []),
   ]
