@@ -1,5 +1,5 @@
 /**
- * Turns a directory into a disk that boots from BIOS and UEFI, without loop devices or mounts: every
+ * Turns a directory into a disk that boots from UEFI and, where its machines have it, from BIOS, without loop devices or mounts: every
  * tool writes into the sparse file at an offset, so it works in containers.
  */
 import { fileURLToPath } from 'node:url'
@@ -10,9 +10,8 @@ import { writeVolumeGroup } from './lvm.ts'
 
 /** Files of the guest that the boot partitions are made of, copied to the host. */
 export type BootFiles = {
-  /** GRUB for BIOS. */
-  bootImg: string
-  coreImg: string
+  /** GRUB for BIOS; its layout has a partition for it. */
+  bios?: { boot: string; core: string }
   /** Path on the EFI system partition to file on the host. */
   esp: Readonly<Record<string, string>>
 }
@@ -56,14 +55,14 @@ export function mkfsRootEnv({ epoch }: DiskTimes): Record<string, string> {
   return { MKE2FS_CONFIG, E2FSPROGS_FAKE_TIME: String(epoch), SOURCE_DATE_EPOCH: String(epoch) }
 }
 
-/** Make and fill the EFI system partition, and write the boot sectors for BIOS. */
+/** Make and fill the EFI system partition, and write the boot sectors for BIOS, where there are any. */
 export async function installBootLoaders(
   disk: string,
   layout: Layout,
   files: BootFiles,
   { epoch }: DiskTimes,
 ): Promise<void> {
-  const { esp } = layout
+  const { bios, esp } = layout
   const dated: Door = $({ env: { SOURCE_DATE_EPOCH: String(epoch), MTOOLS_SKIP_CHECK: '1' } })
   // Clusters of two sectors: with larger ones there would be too few for FAT32, and mtools refuses.
   await dated`mkfs.vfat --invariant -F 32 -s 2 -n ESP -i ${esp.volumeId} --offset ${esp.offset / SECTOR} ${disk} ${esp.length / 1024}`
@@ -78,7 +77,9 @@ export async function installBootLoaders(
   for (const [path, file] of Object.entries(files.esp)) {
     await dated`mcopy -i ${place} ${file} ::/${path}`
   }
+  const { bios: images } = files
+  if (!bios || !images) return
   await act(`write GRUB's boot sectors for BIOS to ${disk}`, () =>
-    writeBiosBoot(disk, layout.bios, { boot: files.bootImg, core: files.coreImg }),
+    writeBiosBoot(disk, bios, images),
   )
 }

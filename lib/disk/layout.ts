@@ -1,7 +1,8 @@
 /**
- * Where the partitions of an image are: GPT with a BIOS boot partition (GRUB's core for BIOS), an
- * EFI system partition (GRUB for UEFI) and the system's, which is last so that it can grow. It is the root
- * file system (layout "plain"), or a volume group whose one logical volume is (layout "lvm").
+ * Where the partitions of an image are: GPT with a BIOS boot partition (GRUB's core for BIOS, where its
+ * machines have one), an EFI system partition (GRUB for UEFI) and the system's, which is last so that it can
+ * grow. It is the root file system (layout "plain"), or a volume group whose one logical volume is (layout
+ * "lvm").
  *
  * Units are bytes unless a name says sectors (512 bytes each). Partitions start at whole MiB.
  */
@@ -19,7 +20,8 @@ export type Partition = { number: number; offset: number; length: number; uuid: 
 export type Layout = {
   bytes: number
   diskUuid: string
-  bios: Partition
+  /** Undefined: it boots from UEFI alone. */
+  bios: Partition | undefined
   esp: Partition & { volumeId: string }
   /** The last partition. */
   system: Partition
@@ -41,18 +43,26 @@ const ESP_BYTES = 128 * MIB
 /** The smallest disk that a server system fits on with some room. */
 export const SMALLEST_DISK = 2048 * MIB
 
-export function makeLayout(name: LayoutName, bytes: number, seed: string): Layout {
-  const bios = { number: 1, offset: MIB, length: MIB, uuid: seededUuid(seed, 'bios') }
+/** @param bootsBios has a place for a boot loader that BIOS starts, beside UEFI's */
+export function makeLayout(
+  name: LayoutName,
+  bytes: number,
+  seed: string,
+  bootsBios = true,
+): Layout {
+  const bios = bootsBios
+    ? { number: 1, offset: MIB, length: MIB, uuid: seededUuid(seed, 'bios') }
+    : undefined
   const esp = {
-    number: 2,
-    offset: bios.offset + bios.length,
+    number: bios ? 2 : 1,
+    offset: bios ? bios.offset + bios.length : MIB,
     length: ESP_BYTES,
     uuid: seededUuid(seed, 'esp'),
     volumeId: seededVolumeId(seed, 'esp-volume'),
   }
   const offset = esp.offset + esp.length
   const system = {
-    number: 3,
+    number: esp.number + 1,
     offset,
     length: bytes - MIB - offset, // the last MiB holds the backup of the table
     uuid: seededUuid(seed, 'root'),
@@ -102,7 +112,7 @@ export function sfdiskScript(layout: Layout): string {
     `label-id: ${layout.diskUuid}`,
     'unit: sectors',
     '',
-    row('bios', layout.bios),
+    ...(layout.bios ? [row('bios', layout.bios)] : []),
     row('esp', layout.esp),
     row(layout.group ? 'lvm' : 'root', layout.system),
     '',

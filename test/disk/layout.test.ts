@@ -9,7 +9,8 @@ const layouts = suite('makeLayout()')
 for (const name of LAYOUTS) {
   for (const bytes of [SMALLEST_DISK, 10 * 1024 ** 3, 1024 ** 4]) {
     layouts(`${name} fills ${bytes} bytes without gaps, at whole MiB, room for both tables`, () => {
-      const { bios, esp, system } = makeLayout(name, bytes, 'x')
+      const { bios: place, esp, system } = makeLayout(name, bytes, 'x')
+      const bios = place!
       assert.is(bios.offset, MIB)
       assert.is(esp.offset, bios.offset + bios.length)
       assert.is(system.offset, esp.offset + esp.length)
@@ -35,6 +36,13 @@ for (const more of [0, 1, 2, 3]) {
     assert.is(root.device, '/dev/mapper/rootvg-rootlv')
   })
 }
+layouts('has no place for BIOS where UEFI alone boots', () => {
+  const { bios, esp, system, root } = makeLayout('plain', SMALLEST_DISK, 'x', false)
+  assert.is(bios, undefined)
+  assert.equal([esp.number, esp.offset], [1, MIB])
+  assert.equal([system.number, system.offset], [2, esp.offset + esp.length])
+  assert.is(root.offset + root.length, SMALLEST_DISK - MIB)
+})
 layouts.run()
 
 const scripts = suite('sfdiskScript()')
@@ -48,6 +56,12 @@ scripts('is what sfdisk reads, in sectors', () => {
 scripts('has a partition of the type of LVM for layout lvm', () => {
   const lines = sfdiskScript(makeLayout('lvm', 10 * 1024 ** 3, 'x')).split('\n')
   assert.match(lines[6]!, /^start=266240, size=20703232, type=E6D6D379-.*, name=lvm$/)
+})
+scripts('has two partitions where UEFI alone boots', () => {
+  const lines = sfdiskScript(makeLayout('lvm', 10 * 1024 ** 3, 'x', false)).split('\n')
+  assert.match(lines[4]!, /^start=2048, .*, name=esp$/)
+  assert.match(lines[5]!, /^start=264192, .*, name=lvm$/)
+  assert.is(lines[6], '')
 })
 scripts.run()
 
