@@ -5,14 +5,15 @@
 # grub-install in the guest finds what it expects. grub-mkconfig can't run here, as it asks for the
 # device below /: the first kernel update in the guest replaces this grub.cfg by its own.
 #
-# Environment: TITLE, ROOT_UUID, ROOT_DEVICE (the kernel's root=), KERNEL_ARGUMENTS, GRUB_TERMINALS.
+# Environment: TITLE, ROOT_UUID, ROOT_DEVICE (the kernel's root=), KERNEL_ARGUMENTS, GRUB_TERMINALS; GRUB_BIOS
+# ("i386-pc", or nothing where UEFI alone boots) and GRUB_EFI, GRUB's platforms; EFI_SUFFIX ("x64").
 set -eu
 
-mkdir -p /boot/grub/i386-pc /boot/grub/x86_64-efi /boot/grub/fonts
-for platform in i386-pc x86_64-efi; do
+mkdir -p /boot/grub/fonts
+for platform in $GRUB_BIOS $GRUB_EFI; do
+  mkdir -p /boot/grub/$platform
   cp /usr/lib/grub/$platform/*.mod /usr/lib/grub/$platform/*.lst /boot/grub/$platform/
 done
-cp /usr/lib/grub/i386-pc/boot.img /boot/grub/i386-pc/
 cp /usr/share/grub/unicode.pf2 /boot/grub/fonts/
 
 cat >/boot/grub/load.cfg <<END
@@ -24,18 +25,21 @@ case $ROOT_DEVICE in
 /dev/mapper/*) modules='part_gpt lvm ext2' ;;
 *) modules='part_gpt ext2' ;;
 esac
-grub-mkimage --format=i386-pc --output=/boot/grub/i386-pc/core.img \
-  --prefix=/boot/grub --config=/boot/grub/load.cfg \
-  biosdisk $modules search_fs_uuid
+if [ -n "$GRUB_BIOS" ]; then
+  cp /usr/lib/grub/i386-pc/boot.img /boot/grub/i386-pc/
+  grub-mkimage --format=i386-pc --output=/boot/grub/i386-pc/core.img \
+    --prefix=/boot/grub --config=/boot/grub/load.cfg \
+    biosdisk $modules search_fs_uuid
+fi
 
 # What goes to the EFI system partition, under one name each whatever the release calls it; the
 # configuration is what grub-install would write there.
 esp=$(dirname "$0")/esp
 mkdir -p "$esp"
-cp /usr/lib/shim/shimx64.efi.signed "$esp/shimx64.efi"
-cp /usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed "$esp/grubx64.efi"
-for file in /usr/lib/shim/mmx64.efi /usr/lib/shim/mmx64.efi.signed; do
-  if [ -f $file ]; then cp $file "$esp/mmx64.efi"; fi
+cp "/usr/lib/shim/shim$EFI_SUFFIX.efi.signed" "$esp/shim$EFI_SUFFIX.efi"
+cp "/usr/lib/grub/$GRUB_EFI-signed/grub$EFI_SUFFIX.efi.signed" "$esp/grub$EFI_SUFFIX.efi"
+for file in "/usr/lib/shim/mm$EFI_SUFFIX.efi" "/usr/lib/shim/mm$EFI_SUFFIX.efi.signed"; do
+  if [ -f "$file" ]; then cp "$file" "$esp/mm$EFI_SUFFIX.efi"; fi
 done
 { cat /boot/grub/load.cfg; echo 'configfile $prefix/grub.cfg'; } >"$esp/grub.cfg"
 
@@ -46,7 +50,7 @@ cat >/boot/grub/grub.cfg <<END
 if [ -s \$prefix/grubenv ]; then load_env; fi
 $(printf 'insmod %s\n' $modules)
 search --no-floppy --fs-uuid --set=root $ROOT_UUID
-serial --unit=0 --speed=115200
+$(case $GRUB_TERMINALS in *serial*) echo 'serial --unit=0 --speed=115200' ;; esac)
 terminal_input $GRUB_TERMINALS
 terminal_output $GRUB_TERMINALS
 set timeout=5

@@ -29,7 +29,8 @@ apt-get -q -y install --no-install-recommends $PACKAGES $KERNEL || {
 }
 if [ -n "$KERNEL" ]; then
   # The vendor's own goes, all but what the wanted one is.
-  for package in linux-image-amd64 linux-image-cloud-amd64; do
+  arch=$(dpkg --print-architecture)
+  for package in "linux-image-$arch" "linux-image-cloud-$arch"; do
     [ "$package" = "$KERNEL" ] || apt-get -q -y purge "$package" || true
   done
   apt-get -q -y autoremove --purge

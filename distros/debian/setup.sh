@@ -3,8 +3,8 @@
 # (bootstrap, installer, cloud image), as root, without services running.
 #
 # Environment: TITLE ("Debian 12 (bookworm)"), IMAGE_NAME, IMAGE_VERSION, HOMEPAGE, ROOT_UUID and
-# ESP_UUID (empty where somebody else writes /etc/fstab), KERNEL_ARGUMENTS, GRUB_TERMINALS, TARGET and
-# MADE_FOR ("maas", "MAAS").
+# ESP_UUID (empty where somebody else writes /etc/fstab), KERNEL_ARGUMENTS, GRUB_TERMINALS, SERIAL ("ttyS0";
+# empty where systemd asks the kernel which it is), TARGET and MADE_FOR ("maas", "MAAS").
 set -eu
 
 # --- File systems by identity: device names differ between hypervisors.
@@ -43,7 +43,15 @@ END
 fi
 # The flag that lets grub-cloud, where it is the boot loaders' keeper, renew both when GRUB is upgraded.
 if [ -f /var/lib/dpkg/info/grub-cloud-amd64.list ]; then : >/etc/grub.d/enable_cloud; fi
-systemctl enable serial-getty@ttyS0.service
+# The package that renews GRUB where UEFI alone boots: on the removable path as well, and nothing into the
+# firmware's memory, which is not the image's.
+if [ -f /var/lib/dpkg/info/grub-efi-arm64.list ]; then
+  debconf-set-selections <<'END'
+grub-efi-arm64 grub2/force_efi_extra_removable boolean true
+grub-efi-arm64 grub2/update_nvram boolean false
+END
+fi
+if [ -n "$SERIAL" ]; then systemctl enable "serial-getty@$SERIAL.service"; fi
 
 # --- Names in the boot messages and at the log-in.
 built="$IMAGE_NAME $IMAGE_VERSION"

@@ -4,7 +4,7 @@
 import { existsSync } from 'node:fs'
 import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
-import type { Distro } from '../../distros/distro.ts'
+import { type Distro, onArch } from '../../distros/distro.ts'
 import { BuildError, UsageError } from '../cli/errors.ts'
 import { log } from '../cli/log.ts'
 import { main } from '../cli/main.ts'
@@ -107,7 +107,7 @@ export async function createImageCommand(distro: Distro): Promise<void> {
     }
     const recipe = await resolveRecipe(distro, words[0]!, options, await makeStamp())
     if (session.dryRun) printRecipe(recipe)
-    const result = await runStages(stages, distro, recipe, options, scope)
+    const result = await runStages(stages, onArch(distro, recipe.arch)!, recipe, options, scope)
     if (session.dryRun) return
     if (options.json) {
       console.log(redact(JSON.stringify({ ...result, recipe, timings }, undefined, 2)))
@@ -141,7 +141,7 @@ async function runStages(
   if (stages.has('fetch') || image) {
     await step('Check the host', async () => {
       await ensureTools(method.tools(distro, recipe), { install: options.install })
-      if (image) host = await method.checkHost(recipe)
+      if (image) host = await method.checkHost(recipe, { install: options.install })
     })
   }
   const build = async (): Promise<Build> => ({

@@ -5,7 +5,9 @@ import { constants } from 'node:fs'
 import { access, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { homedir } from 'node:os'
+import { architectures } from '../../distros/architectures.ts'
 import {
+  type Arch,
   type Distro,
   findRelease,
   type Mirror,
@@ -23,6 +25,7 @@ import { mediaAt } from '../media/media-at.ts'
 import type { ImageFormat } from '../targets/target.ts'
 import { targetOf, type TargetName } from '../targets/targets.ts'
 import { resolveVariables, type Variables } from '../targets/variables.ts'
+import { archOption, checkArch, distroFor } from './arch.ts'
 import { formatFor, namesFor, shippingOptions } from './shipping.ts'
 import { compactDay, type Stamp } from './stamp.ts'
 
@@ -75,6 +78,7 @@ export const proxyOption = {
 /** Options of the create-image commands. */
 export const imageOptions = {
   ...shippingOptions,
+  ...archOption,
   method: {
     arg: 'NAME',
     choices: METHODS,
@@ -162,6 +166,7 @@ export type Recipe = {
   homepage: string
   release: Release
   method: MethodName
+  arch: Arch
   target: TargetName
   /** Of the target, with their values. */
   variables: Variables
@@ -297,6 +302,7 @@ function machineRecipe(memory: string, release: Release, options: ImageOptions):
     hypervisor: {
       machine: options.machine,
       accel: options.accel,
+      arch: options.arch,
       qemu: options['qemu-binary'],
       cpu: release.cpu,
     },
@@ -384,12 +390,13 @@ function defaultMethod(distro: Distro, platform: string = process.platform): Met
  * @throws {UsageError} for a release that is not known, or options that do not fit
  */
 export async function resolveRecipe(
-  distro: Distro,
+  given: Distro,
   wanted: string,
   options: ImageOptions,
   stamp: Stamp,
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<Recipe> {
+  const distro = distroFor(given, options.arch)
   const vendors = findRelease(distro, wanted)
   if (!vendors) {
     const known = distro.releases.map(({ version }) => version).join(', ')
@@ -408,6 +415,7 @@ export async function resolveRecipe(
   }
   const codename = release.codename && ` (${release.codename})`
   checkStray(method, options)
+  checkArch(options, method)
   const title = release.title ?? `${distro.title} ${release.version}${codename}`
   const cacheHome = env['XDG_CACHE_HOME'] || join(env['HOME'] || homedir(), '.cache')
   const format = formatFor(options, method)
@@ -415,16 +423,18 @@ export async function resolveRecipe(
   const own = target.hardware ? (release.hardwareKernel ?? release.kernel) : release.kernel
   const kernel = options.kernel ?? own
   const version = compactDay(stamp.at)
+  const usual = `${distro.name}-${release.version}${architectures[options.arch].suffix}`
   // Whoever deploys a root tar puts in what its machine boots with.
   const left: readonly string[] = format === 'tgz' ? (distro.bootstrap?.bootPackages ?? []) : []
   return {
-    ...namesFor(options, `${distro.name}-${release.version}`, format, version),
+    ...namesFor(options, usual, format, version),
     version,
     title,
     description: `${title} ${target.about}`,
     homepage: distro.homepage,
     release,
     method,
+    arch: options.arch,
     target: options.target,
     variables,
     format,

@@ -8,7 +8,8 @@
 import { existsSync } from 'node:fs'
 import { chmod, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import type { Distro, Mirror } from '../../distros/distro.ts'
+import { architectures } from '../../distros/architectures.ts'
+import type { Arch, Distro, Mirror } from '../../distros/distro.ts'
 import { log } from '../cli/log.ts'
 import { type Report, step } from '../cli/progress.ts'
 import { $, act } from '../cli/run.ts'
@@ -24,6 +25,7 @@ import {
 } from '../disk/assemble.ts'
 import { makeParents } from '../disk/directories.ts'
 import { type Layout, makeLayout } from '../disk/layout.ts'
+import { ensureForeign, foreignTools } from '../host/foreign.ts'
 import { INSTALLER_TOOLS, type Tool, TOOLS } from '../host/tools.ts'
 import { checkUserNamespaces } from '../host/user-namespaces.ts'
 import type { Recipe } from '../image/recipe.ts'
@@ -45,11 +47,13 @@ export const bootstrap: Method = {
     return [
       ...Object.values(tools),
       ...(builder() === 'unshare' ? [newuidmap] : []),
+      ...foreignTools(recipe.arch),
       ...keyringTools(distro, recipe),
     ]
   },
-  async checkHost() {
+  async checkHost(recipe, { install }) {
     if (builder() === 'unshare' && !session.dryRun) await checkUserNamespaces()
+    await ensureForeign(recipe.arch, { install })
     return {}
   },
   async fetch(build, report) {
@@ -93,7 +97,8 @@ export const bootstrap: Method = {
   },
 }
 
-const layoutOf = ({ recipe, seed }: Build) => makeLayout(recipe.layout, recipe.disk.bytes, seed)
+const layoutOf = ({ recipe, seed }: Build) =>
+  makeLayout(recipe.layout, recipe.disk.bytes, seed, architectures[recipe.arch].bios)
 
 /** The point release that the new system says it is. */
 async function pointOf(distro: Distro, work: string): Promise<string | undefined> {
@@ -138,7 +143,12 @@ async function findKeyring({ distro, recipe }: Build, offline = recipe.offline):
 }
 
 const packageCache = ({ distro, recipe }: Build) =>
-  join(recipe.cache, 'packages', `${distro.name}-${recipe.release.codename}`)
+  join(
+    recipe.cache,
+    'packages',
+    // Package lists of one architecture are of no use to another.
+    `${distro.name}-${recipe.release.codename}${architectures[recipe.arch].suffix}`,
+  )
 
 /** @param layout undefined: the system is on no disk, and brings no boot loader */
 function fillOptions(build: Build, layout: Layout | undefined, keyring: string): FillOptions {
@@ -155,6 +165,7 @@ function fillOptions(build: Build, layout: Layout | undefined, keyring: string):
     work: build.work,
     spec: {
       mode: builder(),
+      arch: recipe.arch,
       codename: recipe.release.codename,
       components,
       keyring,
@@ -189,24 +200,27 @@ export type FillOptions = {
 }
 
 /** Files that the boot partitions need, as `guest path → name in the work directory`. */
-function bootFiles(work: string, { efiVendor }: FillOptions) {
+export function bootFiles(work: string, arch: Arch, efiVendor: string) {
   const host = (name: string) => join(work, name)
+  const { bios, efi } = architectures[arch]
+  const [shim, mokManager, grub] = ['shim', 'mm', 'grub'].map((name) => `${name}${efi.suffix}.efi`)
   const download = [
-    { from: '/boot/grub/i386-pc/boot.img', to: host('boot.img') },
-    { from: '/boot/grub/i386-pc/core.img', to: host('core.img') },
-    ...['shimx64.efi', 'mmx64.efi', 'grubx64.efi', 'grub.cfg'].map((name) => ({
+    ...(bios ? ['boot.img', 'core.img'] : []).map((name) => ({
+      from: join('/boot/grub/i386-pc', name),
+      to: host(name),
+    })),
+    ...[shim!, mokManager!, grub!, 'grub.cfg'].map((name) => ({
       from: join(STAGING, 'esp', name),
       to: host(name),
     })),
   ]
   const files: BootFiles = {
-    bootImg: host('boot.img'),
-    coreImg: host('core.img'),
+    ...(bios && { bios: { boot: host('boot.img'), core: host('core.img') } }),
     esp: {
       // The removable path needs no entry in the firmware's memory, which an image can't bring.
-      'EFI/BOOT/BOOTX64.EFI': host('shimx64.efi'),
-      'EFI/BOOT/grubx64.efi': host('grubx64.efi'),
-      'EFI/BOOT/mmx64.efi': host('mmx64.efi'),
+      [`EFI/BOOT/${efi.removable}`]: host(shim!),
+      [`EFI/BOOT/${grub}`]: host(grub!),
+      [`EFI/BOOT/${mokManager}`]: host(mokManager!),
       [`EFI/${efiVendor}/grub.cfg`]: host('grub.cfg'),
     },
   }
@@ -219,8 +233,8 @@ function bootFiles(work: string, { efiVendor }: FillOptions) {
  * @throws {BuildError} with the package manager's or the script's own words
  */
 export async function installPackages(options: FillOptions, report: Report): Promise<RootTree> {
-  const { work, spec, point, hasBootLoader } = options
-  const { download: boot, files } = bootFiles(work, options)
+  const { work, spec, point, hasBootLoader, efiVendor } = options
+  const { download: boot, files } = bootFiles(work, spec.arch, efiVendor)
   const download = [{ from: point, to: join(work, 'point') }, ...(hasBootLoader ? boot : [])]
   const kind = spec.mode === 'root' ? 'directory' : 'tar'
   const target = join(work, kind === 'directory' ? 'root' : 'root.tar')

@@ -14,14 +14,15 @@ import { serveFiles } from '../host/file-server.ts'
 import { chooseHypervisor, hypervisorTools } from '../host/hypervisor.ts'
 import { INSTALLER_TOOLS, TOOLS } from '../host/tools.ts'
 import type { CloudRecipe, Recipe } from '../image/recipe.ts'
-import { INSTALL_NIC, install } from '../machine/install.ts'
+import { setUpMachine } from '../machine/hardware.ts'
+import { INSTALL_NIC, install, installFirmware } from '../machine/install.ts'
 import { type FetchOptions } from '../media/fetch.ts'
 import { findGiven } from '../media/given.ts'
 import { type InitrdFile, writeTree } from '../media/initrd.ts'
 import { writeIso } from '../media/iso9660.ts'
 import { findKeys } from '../media/keys.ts'
 import { fetchMedia, type Media } from '../media/media.ts'
-import { CLOUD_MARKERS, META_DATA, ON_CD, RUN, SEED_LABEL, userData } from './cloud-seed.ts'
+import { CLOUD_MARKERS, META_DATA, ON_CD, runScript, SEED_LABEL, userData } from './cloud-seed.ts'
 import { guestAddress } from './guest-address.ts'
 import { guestOf, type GuestScript, stagedGuest } from './guest.ts'
 import { expandFile, guestProxy } from './installer-answers.ts'
@@ -72,13 +73,17 @@ export const cloudImage: Method = {
     await step('Copy the base image', () => copyBase(base.path, disk, recipe.disk.bytes))
     const seed = await step('Write the seed', () => writeSeed(build))
     const serialLog = join(work, 'serial.log')
+    const hypervisor = host.hypervisor!
+    const { hardware, firmware } = setUpMachine[recipe.arch]
+    const machine = { layout: hardware, hypervisor }
+    const code = await installFirmware(firmware, machine, work)
     await step('Set up', (report) =>
       install(
         {
           name: recipe.name,
-          hypervisor: host.hypervisor!,
-          hardware: 'kvm',
-          firmware: 'bios',
+          hypervisor,
+          hardware,
+          firmware: code,
           memoryMiB,
           cpus,
           disks: [{ path: disk, format: 'raw' }],
@@ -153,6 +158,7 @@ async function writeSeed(build: Build): Promise<string> {
     Object.assign(env, httpVariables(INSTALL_NIC.gateway, port))
   }
   const guest = stagedGuest(guestWithPackages(distro, recipe, env), env)
+  const { console } = setUpMachine[recipe.arch]
   const tree = join(work, 'seed')
   const iso = join(work, 'seed.iso')
   await act(`write the seed to ${iso}`, async () => {
@@ -165,8 +171,11 @@ async function writeSeed(build: Build): Promise<string> {
     await writeTree(
       [
         text('meta-data', META_DATA),
-        text('user-data', userData(own === undefined ? undefined : await readFile(own, 'utf8'))),
-        text(`${ON_CD}/run`, RUN),
+        text(
+          'user-data',
+          userData(console, own === undefined ? undefined : await readFile(own, 'utf8')),
+        ),
+        text(`${ON_CD}/run`, runScript(console)),
         text(`${ON_CD}/set-up`, guest.script),
         ...staged.map((file) => ({ ...file, to: `${ON_CD}/guest/${file.to}` })),
       ],

@@ -4,6 +4,7 @@
  */
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { architectures } from '../../distros/architectures.ts'
 import { type Distro, systemOf } from '../../distros/distro.ts'
 import { shellCommand, shellWord } from '../cli/shell-words.ts'
 import type { Recipe } from '../image/recipe.ts'
@@ -48,6 +49,7 @@ export function guestOf(
 ): Guest {
   const { setup, cleanUp, environment } = systemOf(distro, recipe.release)
   const target = targetOf(recipe)
+  const { bios, efi, serial, grubTerminals } = architectures[recipe.arch]
   const env = {
     TITLE: recipe.title,
     IMAGE_NAME: recipe.name,
@@ -56,8 +58,14 @@ export function guestOf(
     CODENAME: recipe.release.codename,
     ...environment,
     ...(ids && { ROOT_UUID: ids.root, ROOT_DEVICE: ids.rootDevice, ESP_UUID: ids.esp }),
-    KERNEL_ARGUMENTS: target.kernelArguments.join(' '),
-    GRUB_TERMINALS: target.grubTerminals,
+    KERNEL_ARGUMENTS: target.kernelArguments
+      .filter((argument) => serial !== undefined || !argument.startsWith('console='))
+      .join(' '),
+    GRUB_TERMINALS: grubTerminals ?? target.grubTerminals,
+    GRUB_BIOS: bios ? 'i386-pc' : '',
+    GRUB_EFI: efi.platform,
+    EFI_SUFFIX: efi.suffix,
+    SERIAL: serial ?? '',
     TARGET: target.name,
     MADE_FOR: target.madeFor,
     CLOUD_USER: distro.maas.user,

@@ -35,7 +35,7 @@ export type Method = {
   /** Programs of this machine that it needs. */
   tools(distro: Distro, recipe: Recipe): Tool[]
   /** What else has to be so on this machine to fill a disk, once the tools are there. */
-  checkHost(recipe: Recipe): Promise<Host>
+  checkHost(recipe: Recipe, options: { install: boolean }): Promise<Host>
   /** Stage fetch: bring what the vendor publishes into the cache; where it is. */
   fetch(build: Build, report: Report): Promise<string>
   /** Stage iso: what an installer would be told, as files to read; where they are, if there are any. */

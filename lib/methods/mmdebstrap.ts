@@ -5,7 +5,7 @@
  * Hooks run on the host with the new root as "$1"; `upload`, `download`, `sync-in` and `sync-out`
  * are mmdebstrap's own and work in every mode. Source: mmdebstrap(1), HOOKS and EXAMPLES.
  */
-import type { Mirror } from '../../distros/distro.ts'
+import type { Arch, Mirror } from '../../distros/distro.ts'
 import { shellWord } from '../cli/shell-words.ts'
 import {
   FAILED,
@@ -21,6 +21,7 @@ export type Mode = 'root' | 'unshare'
 
 export type Bootstrap = {
   mode: Mode
+  arch: Arch
   codename: string
   components: readonly string[]
   mirror: Mirror
@@ -96,7 +97,7 @@ function sharedWords(spec: Omit<Bootstrap, 'target' | 'download'>): string[] {
   return [
     'mmdebstrap',
     ...['--verbose', `--mode=${spec.mode}`],
-    '--architectures=amd64',
+    `--architectures=${spec.arch}`,
     `--components=${spec.components.join(',')}`,
     `--keyring=${spec.keyring}`,
     `--include=${spec.include.join(',')}`,

@@ -30,12 +30,12 @@ export const maas: Target = {
 const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`
 
 /** The command that hands an image to MAAS. Its names have a prefix; one of our own collides with none. */
-export function uploadCommand({ name, title, format, image, base }: Finished): string {
+export function uploadCommand({ name, title, format, arch, image, base }: Finished): string {
   return [
     'maas admin boot-resources create',
     `name=${quoted(`custom/${name}`)}`,
     `title=${quoted(title)}`,
-    `architecture=${quoted('amd64/generic')}`,
+    `architecture=${quoted(`${arch}/generic`)}`,
     ...(base === undefined ? [] : [`base_image=${quoted(base)}`]),
     `filetype=${quoted(format)}`,
     `content@=${shellWord(image)}`,

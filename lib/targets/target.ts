@@ -2,6 +2,8 @@
 import type { Distro } from '../../distros/distro.ts'
 import type { Variables, VariableTable } from './variables.ts'
 
+import type { Arch } from '../../distros/distro.ts'
+
 /** What a build can ship; the words of `maas` for its own. */
 export const IMAGE_FORMATS = ['zfs.gz', 'tgz', 'ddgz', 'qcow2'] as const
 export type ImageFormat = (typeof IMAGE_FORMATS)[number]
@@ -26,6 +28,7 @@ export type Finished = {
   name: string
   title: string
   format: ImageFormat
+  arch: Arch
   image: string
   manifest?: string
   /** Who logs in. */
@@ -46,6 +49,8 @@ export type Target = {
   refuses?(distro: Distro): string | undefined
   /** What it takes, its default first. */
   formats: readonly [ImageFormat, ...ImageFormat[]]
+  /** Architectures that it does not run on, and why. */
+  refuses?: Partial<Record<Arch, string>>
   files: readonly GuestFile[]
   /**
    * Programs for the guest, below the project's folder: a directory, what installs it there, and what is run

@@ -10,6 +10,7 @@ import {
 
 const spec: Bootstrap = {
   mode: 'root',
+  arch: 'amd64',
   codename: 'bookworm',
   components: ['main'],
   mirror: {},
@@ -55,6 +56,12 @@ words('makes a directory for root, a tar in a user name space', () => {
   const user = mmdebstrapWords({ ...spec, mode: 'unshare' })
   assert.ok(user.includes('--mode=unshare'))
   assert.ok(user.includes('--format=tar'))
+})
+words('installs packages of the architecture that is wanted', () => {
+  assert.ok(mmdebstrapWords(spec).includes('--architectures=amd64'))
+  for (const wordsOf of [mmdebstrapWords, fetchWords]) {
+    assert.ok(wordsOf({ ...spec, arch: 'arm64' }).includes('--architectures=arm64'))
+  }
 })
 words('skips the update of package lists offline only', () => {
   assert.ok(mmdebstrapWords(spec).includes('--skip=essential/unlink'))

@@ -35,6 +35,7 @@ const finished = {
   name: 'ubuntu-22.04',
   title: 'Ubuntu 22.04 (jammy)',
   format: 'tgz',
+  arch: 'amd64',
   image: '/data/bits/custom-cloudimg.tar.gz',
   user: 'ubuntu',
   variables: {},
@@ -60,6 +61,9 @@ uploading(
     assert.match(line, / title='It'\\''s' .* base_image='rhel\/9' .* content@='\/a b\/x\.dd\.gz'$/)
   },
 )
+uploading('says for which machines it is', () => {
+  assert.match(uploadCommand({ ...finished, arch: 'arm64' }), / architecture='arm64\/generic' /)
+})
 uploading('says who logs in', () => {
   assert.match(maas.handOver(finished).at(-1)!, /as ubuntu,/)
 })
