@@ -69,6 +69,17 @@ choosing('says when the payload does not end', () =>
     assert.match((error as Error).message, /did not end within \d+ s/)
   }),
 )
+choosing('tries nothing for machines of another kind than the host', () =>
+  withQemu('exit 0', async (device) => {
+    const arch = process.arch === 'arm64' ? 'amd64' : 'arm64'
+    const other = { ...qemu, arch } as const
+    const { name, cpu } = await chooseAccelerator('auto', other, device)
+    assert.equal([name, cpu], ['tcg', arch === 'arm64' ? 'cortex-a72' : 'Nehalem'])
+    const error = await chooseAccelerator('kvm', other, device).catch((reason: Error) => reason)
+    assert.instance(error, HostError)
+    assert.match((error as Error).message, /runs machines of its host's own kind, which is not/)
+  }),
+)
 choosing('has a payload that is a boot sector', async () => {
   const bytes = await readFile(new URL('../../lib/host/kvm-probe.bin', import.meta.url))
   assert.is(bytes.length, 512)

@@ -42,6 +42,10 @@ for (const [what, change] of [
     assert.is(readDescriptor(descriptor(change), 'pc-i440fx'), undefined),
   )
 }
+reading('is of the architecture that a family of machines has', () => {
+  assert.is(readDescriptor(descriptor(arm), 'virt')?.code, '/fw/CODE_4M.fd')
+  assert.is(readDescriptor(descriptor(), 'virt'), undefined)
+})
 reading.run()
 
 const finding = suite('findFirmware()')
@@ -70,6 +74,7 @@ finding('finds nothing where nothing is', () => {
 })
 finding('is a tool that a package brings', () => {
   assert.is(firmwareTool('pc-q35').apt, 'ovmf')
+  assert.is(firmwareTool('virt').apt, 'qemu-efi-aarch64')
   assert.match(firmwareTool('no-such-machine').name, /^\//)
 })
 finding.run()

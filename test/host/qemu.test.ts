@@ -1,6 +1,6 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { findQemu, QEMU_FEATURES, readQemuFeatures } from '../../lib/host/qemu.ts'
+import { findQemu, QEMU_FEATURES, qemuTool, readQemuFeatures } from '../../lib/host/qemu.ts'
 
 const having =
   (...there: string[]) =>
@@ -22,6 +22,12 @@ finding('takes the one that is named, and no other', () => {
     () => findQemu('/opt/qemu', having('qemu-system-x86_64')),
     /Cannot find QEMU as "\/opt\/qemu"/,
   )
+})
+finding('takes one for the architecture that is asked for', () => {
+  const both = having('qemu-system-x86_64', 'qemu-system-aarch64')
+  assert.is(findQemu(undefined, both, 'arm64'), 'qemu-system-aarch64')
+  assert.is(findQemu(undefined, having('qemu-system-x86_64'), 'arm64'), undefined)
+  assert.is(qemuTool('arm64').apt, 'qemu-system-arm')
 })
 finding.run()
 

@@ -1,6 +1,9 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { debian } from '../../distros/debian.ts'
+import type { Distro } from '../../distros/distro.ts'
+import { rocky } from '../../distros/rocky.ts'
+import { ubuntu } from '../../distros/ubuntu.ts'
 import { UsageError } from '../../lib/cli/errors.ts'
 import { type Command, type OptionTable, parseArguments } from '../../lib/cli/options.ts'
 import { imageOptions, resolveRecipe } from '../../lib/image/recipe.ts'
@@ -16,10 +19,11 @@ const command = {
   examples: [],
 } as const satisfies Command<OptionTable>
 
-function recipe(argv: string[], env: NodeJS.ProcessEnv = { HOME: '/home/a' }) {
+function recipeOf(distro: Distro, argv: string[], env: NodeJS.ProcessEnv = { HOME: '/home/a' }) {
   const { options, words } = parseArguments(command, argv, env)
-  return resolveRecipe(debian, words[0]!, options, stamp, env)
+  return resolveRecipe(distro, words[0]!, options, stamp, env)
 }
+const recipe = (argv: string[], env?: NodeJS.ProcessEnv) => recipeOf(debian, argv, env)
 async function refusal(...argv: string[]): Promise<string> {
   try {
     await recipe(argv)
@@ -198,6 +202,83 @@ resolving('takes a base image and what its set-up is to find', async () => {
   }
 })
 resolving.run()
+
+const ARM = ['--arch', 'arm64', '--target', 'maas']
+const arm = suite('resolveRecipe() for arm64')
+for (const [distro, argv, expected] of [
+  [
+    debian,
+    ['12', '--format', 'ddgz'],
+    {
+      name: 'debian-12-arm64',
+      kernel: 'linux-image-arm64',
+      loaders: ['shim-signed', 'grub-efi-arm64', 'grub-efi-arm64-signed'],
+      mirror: undefined,
+    },
+  ],
+  [
+    debian,
+    ['13'],
+    { name: 'debian-13-arm64', kernel: 'linux-image-arm64', loaders: [], mirror: undefined },
+  ],
+  [
+    ubuntu,
+    ['24.04', '--format', 'ddgz'],
+    {
+      name: 'ubuntu-24.04-arm64',
+      kernel: 'linux-image-generic',
+      loaders: ['shim-signed', 'grub-efi-arm64', 'grub-efi-arm64-signed'],
+      mirror: 'http://ports.ubuntu.com/ubuntu-ports',
+    },
+  ],
+] as const) {
+  arm(`${distro.name} ${argv.join(' ')}`, async () => {
+    const { name, kernel, packages, mirrors, arch } = await recipeOf(distro, [...argv, ...ARM])
+    const loaders = packages.filter((one) => /^(grub|shim)/.test(one))
+    assert.equal({ name, kernel, loaders, mirror: mirrors[0]!.main }, expected)
+    assert.is(arch, 'arm64')
+    assert.not.match(packages.join(), /amd64|grub-pc/)
+  })
+}
+arm('leaves the usual names as they are', async () => {
+  const { name, fileName, arch } = await recipe(['12', '--arch', 'amd64'])
+  assert.equal([name, fileName, arch], ['debian-12', 'debian-12-20260508', 'amd64'])
+})
+arm('boots the vendor’s cloud image of it, in a machine of it', async () => {
+  const words = ['12', '--method', 'cloud-image', '--format', 'ddgz', ...ARM]
+  const { cloud, release } = await recipe(words)
+  assert.is(cloud!.hypervisor.arch, 'arm64')
+  assert.ok(release.cloudMedia!.file.test('debian-12-generic-arm64.qcow2'))
+  assert.not(release.cloudMedia!.file.test('debian-12-generic-amd64.qcow2'))
+})
+for (const [distro, argv, says, hint] of [
+  [
+    debian,
+    ['12', '--arch', 'arm64'],
+    'Option --arch arm64 does not fit --target smartos: SmartOS runs on x86 only',
+    /^Choose --target maas\b/,
+  ],
+  [
+    debian,
+    ['12', '--method', 'installer', '--format', 'ddgz', ...ARM],
+    'Option --arch arm64 does not fit --method installer: its media and answers are known for amd64',
+    /^Choose --method bootstrap/,
+  ],
+  [
+    rocky,
+    ['9', '--format', 'ddgz', ...ARM],
+    'Option --arch arm64 does not fit Rocky Linux: its installer, which alone builds it, is known for amd64',
+    /^undefined$/,
+  ],
+] as [Distro, string[], string, RegExp][]) {
+  arm(`refuses ${distro.name} ${argv.join(' ')}`, async () => {
+    const error = await recipeOf(distro, argv).catch((reason: unknown) => reason)
+    assert.instance(error, UsageError)
+    assert.is((error as UsageError).message, says)
+    assert.match(String((error as UsageError).hint), hint)
+  })
+}
+arm.run()
 
 const stamps = suite('stampText(), compactTime()')
 stamps('make file names', () => {

@@ -169,4 +169,37 @@ words('switches KVM off where it is on by itself', () => {
   const all = qemuWords({ ...spec, hypervisor: { ...spec.hypervisor, lacks } })
   assert.ok(all.includes('-no-kvm'))
 })
+words('makes a machine of arm64 of what there is for it', () => {
+  const code = {
+    code: '/fw/AAVMF_CODE.fd',
+    codeFormat: 'raw',
+    variables: '/fw/AAVMF_VARS.fd',
+    variablesFormat: 'raw',
+  }
+  const all = qemuWords({
+    ...spec,
+    hardware: 'virt',
+    firmware: { code, variables: '/w/vars' },
+    hypervisor: {
+      ...spec.hypervisor,
+      program: 'qemu-system-aarch64',
+      accelerator: { name: 'tcg', cpu: 'cortex-a72' },
+    },
+    cdroms: ['/seed.iso'],
+  })
+  assert.equal(
+    [values('-machine', all), values('-cpu', all)],
+    [['virt,gic-version=max'], ['cortex-a72']],
+  )
+  assert.match(values('-drive', all)[0]!, /^if=pflash,.*AAVMF_CODE\.fd$/)
+  assert.equal(values('-serial', all), ['chardev:console'])
+  assert.not(all.includes('-vga'))
+  const models = values('-device', all).map((device) => device.split(',')[0])
+  assert.equal(models, [
+    'virtio-gpu-pci',
+    ...['virtio-blk-pci', 'virtio-blk-pci', 'virtio-blk-pci'],
+    ...['virtio-net-pci', 'virtio-rng-pci'],
+  ])
+  assert.is(values('-drive', all).at(-1), 'file=/seed.iso,format=raw,if=none,id=cd0,readonly=on')
+})
 words.run()

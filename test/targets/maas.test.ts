@@ -116,6 +116,21 @@ for (const [distro, argv, custom, usual, kernels] of [
     },
   )
 }
+guest('of arm64: a console that firmware names, and the loaders that boot there', async () => {
+  const words = ['--target', 'maas', '--arch', 'arm64', '--format', 'ddgz']
+  const { env } = await guestFor(debian, '12', ...words)
+  assert.equal([env['KERNEL_ARGUMENTS'], env['GRUB_TERMINALS'], env['SERIAL']], ['', 'console', ''])
+  assert.equal(
+    [env['GRUB_BIOS'], env['GRUB_EFI'], env['EFI_SUFFIX'], env['DEFAULT_KERNEL']],
+    ['', 'arm64-efi', 'aa64', 'linux-image-arm64'],
+  )
+  const pc = (await guestFor(debian, '12', '--target', 'maas')).env
+  assert.is(pc['KERNEL_ARGUMENTS'], 'console=tty0 console=ttyS0,115200n8')
+  assert.equal(
+    [pc['GRUB_BIOS'], pc['GRUB_EFI'], pc['EFI_SUFFIX'], pc['SERIAL']],
+    ['i386-pc', 'x86_64-efi', 'x64', 'ttyS0'],
+  )
+})
 guest('of a distribution that only its installer can build', async () => {
   const { env, recipe } = await guestFor(rocky, '9', '--target', 'maas', '--format', 'ddgz')
   assert.is(env['CLOUD_USER'], 'cloud-user')
