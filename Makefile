@@ -5,7 +5,7 @@
 #   make custom-ubuntu-lvm.dd.gz SERIES=noble URL=http://mirror.example.com/releases
 #
 # SERIES     release, by its name or number (jammy)
-# ARCH       amd64, the one that is built
+# ARCH       amd64 or arm64; what is installed, custom-ubuntu-lvm.dd.gz, is for amd64 alone
 # CUSTOMIZE  script that runs inside the new system
 # KERNEL     kernel package that the image has to have
 # URL, SUMS  where the installer's media are, below URL/SERIES/, and what their list is called there; of use
@@ -33,6 +33,7 @@ IMAGES = custom-cloudimg.tar.gz custom-ubuntu.tar.gz custom-ubuntu-lvm.dd.gz
 series := $(shell printf '%s' '$(SERIES)' | tr A-Z a-z)
 
 build = ./bin/create-image-ubuntu $(series) --target maas --name $@ \
+	$(if $(filter-out amd64,$(ARCH)),--arch '$(ARCH)') \
 	$(if $(CUSTOMIZE),--customize '$(CUSTOMIZE)') \
 	$(if $(KERNEL),--kernel '$(KERNEL)') \
 	$(if $(filter 1,$(PACKER_LOG)),--verbose)
@@ -45,18 +46,21 @@ define put
 image=$$($(build) $(1) $(OPTIONS)) && cp "$$image" $@.partial && mv $@.partial $@
 endef
 
-.PHONY: all clean check-deps check-arch $(IMAGES)
+.PHONY: all clean check-deps check-installer $(IMAGES)
 
 all: custom-cloudimg.tar.gz
 
-custom-cloudimg.tar.gz custom-ubuntu.tar.gz: check-arch
+custom-cloudimg.tar.gz custom-ubuntu.tar.gz:
 	$(call put,--format tgz)
 
-custom-ubuntu-lvm.dd.gz: check-arch
+custom-ubuntu-lvm.dd.gz: check-installer
 	$(call put,--format ddgz --method installer --layout lvm --timeout '$(TIMEOUT)' $(media))
 
-check-arch:
-	@test '$(ARCH)' = amd64 || { echo "ARCH=$(ARCH) can't be built: only amd64 can" >&2; exit 2; }
+check-installer:
+	@test '$(ARCH)' = amd64 || { \
+	  echo "ARCH=$(ARCH) does not fit custom-ubuntu-lvm.dd.gz: it is made by the installer, which is run on amd64" >&2; \
+	  echo "  From packages: ./bin/create-image-ubuntu $(series) --arch $(ARCH) --target maas --format ddgz --layout lvm" >&2; \
+	  exit 2; }
 
 check-deps:
 	./bin/check-host

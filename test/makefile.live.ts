@@ -35,15 +35,28 @@ for (const [words, expected] of [
     ['custom-ubuntu-lvm.dd.gz', 'URL=http://m/releases', 'SUMS=MD5SUMS'],
     "jammy --target maas --name custom-ubuntu-lvm.dd.gz --format ddgz --method installer --layout lvm --timeout '1h' --media 'http://m/releases/jammy/' --sums 'MD5SUMS'",
   ],
+  [
+    ['custom-cloudimg.tar.gz', 'SERIES=noble', 'ARCH=arm64'],
+    "noble --target maas --name custom-cloudimg.tar.gz --arch 'arm64' --format tgz",
+  ],
 ] as [string[], string][]) {
   targets(words.join(' ') || 'no target: a root tar', () => {
     assert.is(commandOf(...words), `./bin/create-image-ubuntu ${expected}`)
   })
 }
-targets('refuses an architecture that is not built', () => {
-  const { status, stderr } = make('custom-cloudimg.tar.gz', 'ARCH=arm64')
+targets('refuses to install for an architecture that no installer is run on', () => {
+  const { status, stderr } = make('custom-ubuntu-lvm.dd.gz', 'ARCH=arm64')
   assert.is(status, 2)
-  assert.match(stderr, /ARCH=arm64 can't be built/)
+  assert.match(
+    stderr,
+    /^ARCH=arm64 does not fit custom-ubuntu-lvm\.dd\.gz: it is made by the inst/m,
+  )
+  assert.match(stderr, /^ {2}From packages: \.\/bin\/create-image-ubuntu jammy --arch arm64 /m)
+})
+targets('leaves it to the command what it knows of other architectures', () => {
+  const { status, stderr } = make('custom-cloudimg.tar.gz', 'ARCH=mips')
+  assert.is(status, 2)
+  assert.match(stderr, /Unknown --arch "mips": choose amd64 or arm64/)
 })
 targets('its commands have options that exist', () => {
   for (const name of [
