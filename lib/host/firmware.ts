@@ -3,7 +3,7 @@
  * formats differ between them and change between releases.
  * Source: QEMU's docs/interop/firmware.json.
  */
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Arch } from '../../distros/distro.ts'
 import { HostError } from '../cli/errors.ts'
@@ -66,11 +66,16 @@ export function readDescriptor(text: string, family: string): Firmware | undefin
 }
 
 /** Firmware for machines of a family, or undefined. */
-export function findFirmware(family: string, dirs: readonly string[] = DIRS): Firmware | undefined {
+export function findFirmware(
+  family: string,
+  dirs: readonly string[] = DIRS,
+  exists: (path: string) => boolean = existsSync,
+): Firmware | undefined {
   for (const dir of dirs) {
     for (const name of listed(dir)) {
       const found = readDescriptor(readFileSync(join(dir, name), 'utf8'), family)
-      if (found) return found
+      // Debian 12 describes an AAVMF for Secure Boot that its package does not bring.
+      if (found && exists(found.code) && exists(found.variables)) return found
     }
   }
   return undefined

@@ -49,11 +49,12 @@ reading('is of the architecture that a family of machines has', () => {
 reading.run()
 
 const finding = suite('findFirmware()')
-finding('takes the first that suits, the administrator’s before the vendor’s', () =>
+finding('takes the first that suits and is there, the administrator’s before the vendor’s', () =>
   inTemporaryDir(async (dir) => {
     const [own, vendor] = [join(dir, 'etc'), join(dir, 'usr')]
     await mkdir(own)
     await mkdir(vendor)
+    const exists = (path: string) => path !== '/vendor-55'
     const named = (name: string) => ({
       mapping: {
         device: 'flash',
@@ -62,11 +63,12 @@ finding('takes the first that suits, the administrator’s before the vendor’s
       },
     })
     await writeFile(join(vendor, '50-secure.json'), descriptor({ features: ['requires-smm'] }))
+    await writeFile(join(vendor, '55-absent.json'), descriptor(named('/vendor-55')))
     await writeFile(join(vendor, '60-b.json'), descriptor(named('/vendor-60')))
     await writeFile(join(vendor, '70-c.json'), descriptor(named('/vendor-70')))
-    assert.is(findFirmware('pc-q35', [own, vendor])?.code, '/vendor-60')
+    assert.is(findFirmware('pc-q35', [own, vendor], exists)?.code, '/vendor-60')
     await writeFile(join(own, '99-mine.json'), descriptor(named('/mine')))
-    assert.is(findFirmware('pc-q35', [own, vendor])?.code, '/mine')
+    assert.is(findFirmware('pc-q35', [own, vendor], exists)?.code, '/mine')
   }),
 )
 finding('finds nothing where nothing is', () => {
