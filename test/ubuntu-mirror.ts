@@ -12,22 +12,23 @@ import type { AddressInfo } from 'node:net'
 import { dirname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import * as openpgp from 'openpgp'
+import type { Arch } from '../distros/distro.ts'
 import { machineMirrors } from './live.ts'
 
 const COMPONENTS = ['main', 'restricted', 'universe', 'multiverse']
 
 /** Packages that Ubuntu has and Debian has not, with what stands for them. */
-const OURS: Record<string, string> = {
-  'linux-image-virtual': 'linux-image-amd64',
+const ours = (arch: Arch): Record<string, string> => ({
+  'linux-image-virtual': `linux-image-${arch}`,
   'ubuntu-keyring': 'debian-archive-keyring',
-}
+})
 
 export type UbuntuMirror = { url: string; keyring: string; close: () => void }
 
 /** @param codename of the Ubuntu release that it has */
 export async function startUbuntuMirror(
   dir: string,
-  { codename, version }: { codename: string; version: string },
+  { codename, version, arch = 'amd64' }: { codename: string; version: string; arch?: Arch },
 ): Promise<UbuntuMirror> {
   const osRelease = await readFile('/etc/os-release', 'utf8')
   const debian = /^VERSION_CODENAME=(\w+)$/m.exec(osRelease)![1]!
@@ -39,21 +40,21 @@ export async function startUbuntuMirror(
     await writeFile(join(root, path), content)
   }
 
-  const response = await fetch(`${origin}/dists/${debian}/main/binary-amd64/Packages.xz`)
+  const response = await fetch(`${origin}/dists/${debian}/main/binary-${arch}/Packages.xz`)
   if (!response.ok) throw new Error(`${origin}: ${response.status}`)
   const theirs = execFileSync('xz', ['-dc'], {
     input: Buffer.from(await response.arrayBuffer()),
     maxBuffer: 1 << 28,
   })
   const stanzas: string[] = []
-  for (const [name, depends] of Object.entries(OURS)) {
+  for (const [name, depends] of Object.entries(ours(arch))) {
     const tree = join(dir, name)
     const control =
-      `Package: ${name}\nVersion: 1\nArchitecture: amd64\nMaintainer: nobody <nobody@localhost>\n` +
+      `Package: ${name}\nVersion: 1\nArchitecture: ${arch}\nMaintainer: nobody <nobody@localhost>\n` +
       `Depends: ${depends}\nDescription: for a test\n`
     await mkdir(join(tree, 'DEBIAN'), { recursive: true })
     await writeFile(join(tree, 'DEBIAN/control'), control)
-    const file = `pool/universe/${name}_1_amd64.deb`
+    const file = `pool/universe/${name}_1_${arch}.deb`
     await mkdir(join(root, 'pool/universe'), { recursive: true })
     execFileSync('dpkg-deb', ['--build', tree, join(root, file)], { stdio: 'ignore' })
     const deb = await readFile(join(root, file))
@@ -82,7 +83,7 @@ export async function startUbuntuMirror(
         ['Packages', text],
         ['Packages.gz', gzipSync(text, { level: 1 })],
       ] as const) {
-        const path = `${component}/binary-amd64/${name}`
+        const path = `${component}/binary-${arch}/${name}`
         if (name !== 'Packages') await put(`dists/${suite}/${path}`, bytes)
         const digest = createHash('sha256').update(bytes).digest('hex')
         sums.push(` ${digest} ${bytes.length} ${path}`)
@@ -90,7 +91,7 @@ export async function startUbuntuMirror(
     }
     const text = [
       ...['Origin: Ubuntu', 'Label: Ubuntu', `Suite: ${suite}`, `Version: ${version}`],
-      ...[`Codename: ${codename}`, `Date: ${new Date().toUTCString()}`, 'Architectures: amd64'],
+      ...[`Codename: ${codename}`, `Date: ${new Date().toUTCString()}`, `Architectures: ${arch}`],
       ...[`Components: ${COMPONENTS.join(' ')}`, 'SHA256:', ...sums, ''],
     ].join('\n')
     const message = await openpgp.createCleartextMessage({ text })
