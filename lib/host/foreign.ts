@@ -13,7 +13,7 @@ import { $ } from '../cli/run.ts'
 import { session } from '../cli/session.ts'
 import { shellCommand } from '../cli/shell-words.ts'
 import { hostArch, QEMU_NAMES } from './arch.ts'
-import { ensureTools, type Tool, tool } from './tools.ts'
+import { ensureTools, findTool, type Tool, tool } from './tools.ts'
 
 const BINFMT = '/proc/sys/fs/binfmt_misc'
 
@@ -26,8 +26,14 @@ export const emulatorTools = (arch: Arch): Tool[] => [
   tool('update-binfmts', 'binfmt-support', `has the kernel start QEMU for programs of ${arch}`),
 ]
 
-/** For ensureTools(): what is needed to find out. */
-export const foreignTools = (arch: Arch): Tool[] => (arch === hostArch() ? [] : [ARCH_TEST])
+/**
+ * For ensureTools(): what is needed to find out; where even that is missing, all of it, so that one command
+ * brings it.
+ */
+export function foreignTools(arch: Arch, find = findTool): Tool[] {
+  if (arch === hostArch()) return []
+  return [ARCH_TEST, ...(find(ARCH_TEST.name) === undefined ? emulatorTools(arch) : [])]
+}
 
 /** Whether this machine runs programs of an architecture, by itself or by QEMU. */
 export async function runsPrograms(arch: Arch): Promise<boolean> {
@@ -68,8 +74,8 @@ export async function ensureForeign(
   }
   const mount = ['mount', '-t', 'binfmt_misc', 'binfmt_misc', BINFMT]
   const commands = [...(existsSync(`${BINFMT}/register`) ? [] : [mount]), command]
-  log.info(`Having this machine run programs of ${arch}, which stays so:`)
-  for (const words of commands) log.info(`  ${shellCommand({ words })}`)
+  const says = commands.map((words) => shellCommand({ words })).join('; ')
+  log.info(`Having this machine run programs of ${arch}, which stays so: ${says}`)
   const failed: string[] = []
   for (const words of commands) {
     const { exitCode, stderr } = await $({ nothrow: true })`${words}`

@@ -139,6 +139,35 @@ dry('prints what an installation would do, with the machine that it needs', () =
     )
   }),
 )
+for (const [method, there, missing] of [
+  [
+    'bootstrap',
+    /mmdebstrap .*--architectures=arm64 [^]*^start=2048, .*name=esp\n[^]*BOOTAA64\.EFI$/m,
+    /name=bios|boot sectors|x64/,
+  ],
+  [
+    'cloud-image',
+    /^# copy \S+ to \S+variables\.fd$[^]*qemu-system-aarch64 .* -machine virt,gic-version=max /m,
+    /-vga|ide-cd|mmdebstrap/,
+  ],
+] as const) {
+  dry(`prints what ${method} does for arm64`, () =>
+    inTemporaryDir(async (dir) => {
+      const env = { TMPDIR: dir, HOME: dir, XDG_CACHE_HOME: join(dir, 'cache') }
+      const words = ['12', '--arch', 'arm64', '--target', 'maas', '--format', 'ddgz', '--dry-run']
+      const { status, lines } = run(
+        [...words, '--method', method, '--output', join(dir, 'bits')],
+        env,
+      )
+      // Installing what is missing is told as well.
+      const text = lines.filter((line) => !/^#  |^DEBIAN_FRONTEND=/.test(line)).join('\n')
+      assert.is(status, 0)
+      assert.match(text, there)
+      assert.not.match(text, missing)
+      assert.equal(await readdir(dir), [])
+    }),
+  )
+}
 for (const [stages, there, missing] of [
   [['fetch'], /mmdebstrap --verbose .*--variant=extract/m, /^mkfs|--variant=minbase|imgmanifest/m],
   [['image'], /--variant=minbase/, /--variant=extract/],
