@@ -29,9 +29,9 @@ export function distroFor(distro: Distro, arch: Arch): Distro {
 /** @throws {UsageError} for an architecture that the target does not run on, or the method can't build */
 export function checkArch(options: { arch: Arch; target: TargetName }, method: string): void {
   const { arch } = options
-  const why = targetOf(options).refuses?.[arch]
+  const why = targetOf(options).refusesArch?.[arch]
   if (why !== undefined) {
-    const others = TARGETS.filter((target) => !targetOf({ target }).refuses?.[arch])
+    const others = TARGETS.filter((target) => !targetOf({ target }).refusesArch?.[arch])
     throw new UsageError(`Option --arch ${arch} does not fit --target ${options.target}: ${why}`, {
       hint: `Choose ${others.map((name) => `--target ${name}`).join(' or ')}`,
     })

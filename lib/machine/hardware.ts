@@ -75,12 +75,12 @@ export const hardware: Record<HardwareName, Hardware> = {
   },
 }
 
-/** What a system of an architecture is set up in, and the name that its console has there. */
+/** What a system of an architecture is set up in. */
 export const setUpMachine: Readonly<
-  Record<Arch, { hardware: HardwareName; firmware: 'bios' | 'uefi'; console: string }>
+  Record<Arch, { hardware: HardwareName; firmware: 'bios' | 'uefi' }>
 > = {
-  amd64: { hardware: 'kvm', firmware: 'bios', console: 'ttyS0' },
-  arm64: { hardware: 'virt', firmware: 'uefi', console: 'ttyAMA0' },
+  amd64: { hardware: 'kvm', firmware: 'bios' },
+  arm64: { hardware: 'virt', firmware: 'uefi' },
 }
 
 /** The machine's own copy of the variables goes with the shared code. */

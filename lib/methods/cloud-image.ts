@@ -22,7 +22,7 @@ import { type InitrdFile, writeTree } from '../media/initrd.ts'
 import { writeIso } from '../media/iso9660.ts'
 import { findKeys } from '../media/keys.ts'
 import { fetchMedia, type Media } from '../media/media.ts'
-import { CLOUD_MARKERS, META_DATA, ON_CD, runScript, SEED_LABEL, userData } from './cloud-seed.ts'
+import { CLOUD_MARKERS, META_DATA, ON_CD, RUN, SEED_LABEL, userData } from './cloud-seed.ts'
 import { guestAddress } from './guest-address.ts'
 import { guestOf, type GuestScript, stagedGuest } from './guest.ts'
 import { expandFile, guestProxy } from './installer-answers.ts'
@@ -158,7 +158,6 @@ async function writeSeed(build: Build): Promise<string> {
     Object.assign(env, httpVariables(INSTALL_NIC.gateway, port))
   }
   const guest = stagedGuest(guestWithPackages(distro, recipe, env), env)
-  const { console } = setUpMachine[recipe.arch]
   const tree = join(work, 'seed')
   const iso = join(work, 'seed.iso')
   await act(`write the seed to ${iso}`, async () => {
@@ -171,11 +170,8 @@ async function writeSeed(build: Build): Promise<string> {
     await writeTree(
       [
         text('meta-data', META_DATA),
-        text(
-          'user-data',
-          userData(console, own === undefined ? undefined : await readFile(own, 'utf8')),
-        ),
-        text(`${ON_CD}/run`, runScript(console)),
+        text('user-data', userData(own === undefined ? undefined : await readFile(own, 'utf8'))),
+        text(`${ON_CD}/run`, RUN),
         text(`${ON_CD}/set-up`, guest.script),
         ...staged.map((file) => ({ ...file, to: `${ON_CD}/guest/${file.to}` })),
       ],

@@ -24,27 +24,27 @@ function typeOf(text: string): string {
   return 'text/plain'
 }
 
+/** Sets $serial to the machine's serial console: a PL011 on QEMU's board for arm64, which no PC has. */
+const FIND_SERIAL = 'serial=ttyS0; if [ -c /dev/ttyAMA0 ]; then serial=ttyAMA0; fi'
+
 /**
  * Starts the set-up behind cloud-init's back: as a script of its own it would wait for itself. What the
  * system prints of it goes to the serial console.
  */
-const starter = (console: string) => `#!/bin/sh
+const STARTER = `#!/bin/sh
 mkdir -p /run/hybrid-images
 mount -o ro /dev/disk/by-label/${SEED_LABEL} /run/hybrid-images || exit 1
+${FIND_SERIAL}
 # At its end a log-in prompt would cut off everybody who writes there.
-systemctl mask --runtime --now serial-getty@${console}.service
+systemctl mask --runtime --now serial-getty@$serial.service
 exec systemd-run --no-block --unit=hybrid-images --property=StandardInput=null \\
-  --property=StandardOutput=file:/dev/${console} --property=StandardError=file:/dev/${console} \\
+  --property=StandardOutput=file:/dev/$serial --property=StandardError=file:/dev/$serial \\
   /bin/sh /run/hybrid-images/${ON_CD}/run
 `
 
-/**
- * Ours, and the operator's, as one text; neither changes the other.
- *
- * @param console name of the serial console's device: `ttyS0`
- */
-export function userData(console: string, own: string | undefined): string {
-  const parts = [starter(console), ...(own === undefined ? [] : [own])].map((text, i) =>
+/** Ours, and the operator's, as one text; neither changes the other. */
+export function userData(own: string | undefined): string {
+  const parts = [STARTER, ...(own === undefined ? [] : [own])].map((text, i) =>
     [
       `--${BOUNDARY}`,
       `Content-Type: ${typeOf(text)}; charset="utf-8"`,
@@ -68,7 +68,7 @@ export function userData(console: string, own: string | undefined): string {
  * The script on the CD: waits for cloud-init, has the system set up by what lies beside it, and switches
  * the machine off before the system itself could write anything more.
  */
-export const runScript = (console: string) => `#!/bin/sh
+export const RUN = `#!/bin/sh
 # Made by hybrid-images: runs once, in the cloud image that is made another.
 cd /
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -103,7 +103,8 @@ END
   ;;
 esac
 say JOYENT_STATUS_CLOUD_INIT=ok
-systemctl unmask --runtime serial-getty@${console}.service # the set-up enables it; nothing starts it any more
+${FIND_SERIAL}
+systemctl unmask --runtime serial-getty@$serial.service # the set-up enables it; nothing starts it any more
 mkdir -p ${STAGING}
 cp -R /run/hybrid-images/${ON_CD}/guest/. ${STAGING}/ || fail POST
 systemctl stop rsyslog.service syslog.socket systemd-journald.service 'systemd-journald*.socket' 2>/dev/null

@@ -10,7 +10,7 @@ export const smartos: Target = {
   about: '64-bit image for KVM and bhyve, set up by the metadata service',
   madeFor: 'Triton and SmartOS',
   formats: ['zfs.gz'],
-  refuses: { arm64: 'SmartOS runs on x86 only' },
+  refusesArch: { arm64: 'SmartOS runs on x86 only' },
   files: [{ from: 'cloud-init/90_smartos.cfg', to: '/etc/cloud/cloud.cfg.d/90_smartos.cfg' }],
   guestTools: { directory: 'sdc-vmtools/linux', install: 'sdc-vmtools/linux/install.sh' },
   variables: {},

@@ -50,7 +50,7 @@ export type Target = {
   /** What it takes, its default first. */
   formats: readonly [ImageFormat, ...ImageFormat[]]
   /** Architectures that it does not run on, and why. */
-  refuses?: Partial<Record<Arch, string>>
+  refusesArch?: Partial<Record<Arch, string>>
   files: readonly GuestFile[]
   /**
    * Programs for the guest, below the project's folder: a directory, what installs it there, and what is run
