@@ -166,7 +166,6 @@ export type Recipe = {
   homepage: string
   release: Release
   method: MethodName
-  arch: Arch
   target: TargetName
   /** Of the target, with their values. */
   variables: Variables
@@ -174,6 +173,7 @@ export type Recipe = {
   /** Of its files, without their endings. */
   fileName: string
   layout: LayoutName
+  arch: Arch
   disk: DiskWishes
   kernel: string
   /** The operator's own choice. */
@@ -434,11 +434,11 @@ export async function resolveRecipe(
     homepage: distro.homepage,
     release,
     method,
-    arch: options.arch,
     target: options.target,
     variables,
     format,
     layout,
+    arch: options.arch,
     disk: diskWishes(method, format, options),
     kernel,
     customKernel: options.kernel,
