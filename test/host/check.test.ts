@@ -43,6 +43,24 @@ checking('names what a bare Linux lacks, with the command that brings it', () =>
     assert.is(rows.get('mmdebstrap')!.for, 'bootstrap')
   }),
 )
+for (const [what, programs, says] of [
+  ['run', { 'arch-test': 'exit 0' }, /^ok they run$/],
+  [
+    'lack a handler',
+    { 'arch-test': 'exit 1', 'qemu-aarch64-static': '', 'update-binfmts': '' },
+    /^missing the kernel has no handler for them update-binfmts --enable qemu-aarch64$/,
+  ],
+  ['lack everything', {}, /^missing no arch-test, .* apt-get install \S+ \S+ arch-test qemu-user/],
+] as const) {
+  checking(`says that programs of arm64 ${what}`, () =>
+    inTemporaryDir(async (dir) => {
+      if (process.arch === 'arm64') return // they are its own
+      const rows = await rowsOf(dir, { uname: "echo 'Linux #1 SMP x86_64'", ...programs })
+      const { status, found, fix = '' } = rows.get('programs of arm64')!
+      assert.match(`${status} ${found} ${fix}`.trim(), says)
+    }),
+  )
+}
 checking('refuses another processor', () =>
   inTemporaryDir(async (dir) => {
     const row = (await rowsOf(dir, { uname: "echo 'Linux #1 SMP riscv64'" })).get('system')!
