@@ -81,13 +81,17 @@ const variables = {
     wants: 'one line',
   },
   machine_type: {
-    default: 'q35',
-    help: 'machine that an instance is to have, as in pc-q35-7.2; for the virt-install line',
-    pattern: /^[a-z0-9][a-z0-9.-]*$/,
+    default: '',
+    help: "machine that an instance is to have, as in pc-q35-7.2, in place of virt-install's own choice",
+    pattern: /^([a-z0-9][a-z0-9.-]*)?$/,
     wants: 'a machine type, as in q35',
   },
-  vm_memory: { ...COUNT, default: '1024', help: 'MiB of memory of an instance; as before' },
-  vm_cpus: { ...COUNT, default: '2', help: 'processors of an instance; as before' },
+  vm_memory: {
+    ...COUNT,
+    default: '1024',
+    help: 'MiB of memory of an instance, for the virt-install line',
+  },
+  vm_cpus: { ...COUNT, default: '2', help: 'processors of an instance, for the virt-install line' },
   compression: {
     default: 'zlib',
     help: 'of the image file: zlib, which all can read, zstd (QEMU 5.1 and later) or none',
@@ -133,14 +137,15 @@ export const libvirt: Target = {
  * The command that makes an instance of an image: a disk over it, and a seed with the operator's key. What is
  * installed is told in general words, as a host's list of systems may be older than the image.
  */
-export function virtInstall({ name, image, variables }: Finished): string {
+export function virtInstall({ name, arch, image, variables }: Finished): string {
   const { machine_type: machine = '', vm_memory: memory = '', vm_cpus: cpus = '' } = variables
   return [
     'virt-install --import',
     `--name my-${name}`,
     `--memory ${memory}`,
     `--vcpus ${cpus}`,
-    `--machine ${machine}`,
+    ...(arch === 'arm64' ? ['--arch aarch64 --boot uefi'] : []),
+    ...(machine === '' ? [] : [`--machine ${machine}`]),
     '--osinfo linux2020',
     `--disk ${shellWord(`size=20,backing_store=${image},backing_format=qcow2`)}`,
     '--network network=default',

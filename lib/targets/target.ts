@@ -1,8 +1,6 @@
 /** What a target is: who an image is for, what its guest needs beyond its distro's own set-up, and how it ships. */
-import type { Distro } from '../../distros/distro.ts'
+import type { Arch, Distro } from '../../distros/distro.ts'
 import type { Variables, VariableTable } from './variables.ts'
-
-import type { Arch } from '../../distros/distro.ts'
 
 /** What a build can ship; the words of `maas` for its own. */
 export const IMAGE_FORMATS = ['zfs.gz', 'tgz', 'ddgz', 'qcow2'] as const

@@ -5,7 +5,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
 import { debian } from '../../distros/debian.ts'
-import type { Distro } from '../../distros/distro.ts'
+import { type Distro, onArch } from '../../distros/distro.ts'
 import { rocky } from '../../distros/rocky.ts'
 import { ubuntu } from '../../distros/ubuntu.ts'
 import { UsageError } from '../../lib/cli/errors.ts'
@@ -45,6 +45,7 @@ line('makes an instance with a disk over the image, and a seed', () => {
       name: 'golden',
       title: 'Debian 12',
       format: 'qcow2',
+      arch: 'amd64',
       image: '/srv/golden image.qcow2',
       user: 'debian',
       variables: { ...variables, machine_type: 'pc-q35-5.2', vm_memory: '2048' },
@@ -55,11 +56,25 @@ line('makes an instance with a disk over the image, and a seed', () => {
       '--cloud-init clouduser-ssh-key="$HOME/.ssh/id_ed25519.pub"',
   )
 })
+line('names an architecture that is not the usual one, and its firmware', () => {
+  const line = virtInstall({
+    name: 'golden',
+    title: '',
+    format: 'qcow2',
+    arch: 'arm64',
+    image: 'x.qcow2',
+    user: 'debian',
+    variables,
+  })
+  assert.match(line, / --arch aarch64 --boot uefi --osinfo /)
+  assert.not.match(line, /--machine/)
+})
 line('says who logs in', () => {
   const said = libvirt.handOver({
     name: 'x',
     title: '',
     format: 'qcow2',
+    arch: 'amd64',
     image: 'x.qcow2',
     user: 'debian',
     variables: { ...variables, admin_user: 'ops' },
@@ -80,6 +95,15 @@ recipe('has the packages of its variable, and the usual kernel', async () => {
   assert.ok(other.packages.includes('tmux'))
   assert.not(other.packages.includes('etckeeper'))
 })
+recipe(
+  'is there for arm64, with its kernel and without words for consoles that it may not have',
+  async () => {
+    const arm = await recipeOf(debian, '--arch', 'arm64')
+    assert.ok(arm.packages.includes('linux-image-arm64'))
+    const { setup } = guestOf(onArch(debian, 'arm64')!, arm, [])
+    assert.is(setup[0]!.env['KERNEL_ARGUMENTS'], 'net.ifnames=0')
+  },
+)
 recipe('names the file as it is told', async () => {
   assert.is((await recipeOf(debian, '--name', 'golden.qcow2')).fileName, 'golden')
 })
