@@ -16,6 +16,9 @@ export type InstallerPhase = {
   begins: RegExp
 }
 
+/** What went wrong inside, in more words than a marker has. */
+export type Explanation = { what: string; hint: string | undefined }
+
 export type Supervision = {
   /** In the order in which they come; one may be missing. */
   phases: readonly InstallerPhase[]
@@ -25,6 +28,8 @@ export type Supervision = {
   question?: RegExp
   /** Lines in which the installer says what went wrong. */
   complaint: RegExp
+  /** Reads what the console says of a failure, where it can. */
+  explain?: (console: string) => Explanation | undefined
   /** For each phase. */
   limits: Limits
   /** For all of it. */
@@ -62,13 +67,16 @@ export async function superviseInstaller(
   let seen = 0
   const title = () => watch.phases[phase]?.title ?? 'Start'
 
+  const failed = (how: string, hint?: string) => {
+    const where = watch.phases.length > 0 ? ` in phase "${title()}"` : ''
+    return new BuildError(`Installation failed${where}: ${how}`, { hint })
+  }
   const failure = (what: string, hint?: string, words?: string) => {
     const complaints = console.text.split('\n').filter((line) => watch.complaint.test(line))
     const said = words ?? complaints.at(-1)?.trim()
     const last = console.lastLines(3).join(' | ')
     const tail = said ? `: ${said}` : last ? `; last on the console: ${last}` : ''
-    const where = watch.phases.length > 0 ? ` in phase "${title()}"` : ''
-    return new BuildError(`Installation failed${where}: ${what}${tail}`, { hint })
+    return failed(`${what}${tail}`, hint)
   }
   const look = (text: string) => {
     for (const line of text.replace(/\n$/, '').split('\n')) {
@@ -81,7 +89,11 @@ export async function superviseInstaller(
       }
     }
     const bad = readMarkers(text).find(({ value }) => value !== 'ok')
-    if (bad) throw failure(`it says JOYENT_STATUS_${bad.name}=${bad.value}`)
+    if (bad) {
+      const found = watch.explain?.(console.text)
+      if (found) throw failed(found.what, found.hint)
+      throw failure(`it says JOYENT_STATUS_${bad.name}=${bad.value}`)
+    }
     const panic = PANIC.exec(text)
     if (panic) throw failure(panic[0])
   }

@@ -10,6 +10,7 @@ import { shellCommand, shellWord } from '../cli/shell-words.ts'
 import type { Recipe } from '../image/recipe.ts'
 import { targetOf } from '../targets/targets.ts'
 import { variablesEnv } from '../targets/variables.ts'
+import { beginLine, endLine, scriptLabel } from './script-failure.ts'
 
 const project = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
 
@@ -72,6 +73,7 @@ export function guestOf(
     CUSTOM_KERNEL: recipe.customKernel ?? '',
     DEFAULT_KERNEL: distro.maas.own ? '' : recipe.release.kernel,
     ...variablesEnv(recipe.variables),
+    FORMAT: recipe.format,
     GUEST_TOOLS: join(STAGING, basename(target.guestTools.directory)),
   }
   const script = (path: string): GuestScript => ({ path: project(path), name: basename(path), env })
@@ -88,12 +90,6 @@ export function guestOf(
   }
 }
 
-/** Marks the line that says which script failed, and how. */
-export const FAILED = 'hybrid-images-script-failed'
-
-/** A script's name as it stands behind FAILED. */
-export const scriptLabel = (name: string) => name.replaceAll(/[^\w.-]/g, '_')
-
 /** The command that runs a script which lies at `inside`. */
 export function scriptCommand({ env }: GuestScript, inside: string): string {
   const assignments = Object.entries(env).map(([name, value]) => `${name}=${value}`)
@@ -108,10 +104,12 @@ export type StagedFile = { to: string; from: string }
  * runs inside the new system with its disk mounted, does all, and takes STAGING away.
  *
  * @param customizeEnv environment of the operator's script, on top of the others'
+ * @param last lines of the script at its end, when all else is done
  */
 export function stagedGuest(
   guest: Guest,
   customizeEnv: Readonly<Record<string, string>> = {},
+  last: readonly string[] = [],
 ): { files: StagedFile[]; script: string } {
   const scripts = [
     ...guest.setup,
@@ -133,19 +131,21 @@ export function stagedGuest(
     'ROOT_UUID=$(uuid /)',
     'ESP_UUID=$(if findmnt -n /boot/efi >/dev/null; then uuid /boot/efi; fi)',
     'export ROOT_UUID ESP_UUID',
-    'failed() { status=$?; echo "$1 exited with status $status"; exit 1; }',
+    `failed() { status=$?; echo "${endLine('$1', '$status')}"; exit 1; }`,
     ...files.map(
       ({ inside, to }) =>
         `install -D -m 644 ${shellWord(inside)} ${shellWord(to)} || failed install`,
     ),
     ...scripts.map(({ script, inside }) => {
       const path = join(STAGING, inside)
-      return `chmod 755 ${inside} && ${scriptCommand(script, path)} || failed ${scriptLabel(script.name)}`
+      const label = scriptLabel(script.name)
+      return `echo '${beginLine(label)}'; chmod 755 ${inside} && ${scriptCommand(script, path)} || failed ${label}`
     }),
     'cd /',
     `rm -rf ${STAGING}`,
     '# What was written and deleted again is no part of the image.',
     'fstrim / || echo "fstrim: not possible on this disk"',
+    ...last,
     '',
   ]
   return {

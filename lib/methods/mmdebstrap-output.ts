@@ -1,6 +1,6 @@
 /** Reads what mmdebstrap, and apt and dpkg below it, print: how far it is, and what went wrong. */
 import { BuildError } from '../cli/errors.ts'
-import { FAILED } from './guest.ts'
+import { explainScript } from './script-failure.ts'
 
 /** How far a run is when a line of this shape appears, and what it does from there on. */
 const PHASES: [RegExp, number, string][] = [
@@ -67,15 +67,8 @@ const ECHO =
 /** What went wrong, from everything that mmdebstrap printed. */
 export function mmdebstrapError(output: string): BuildError {
   const lines = output.split('\n').map((line) => line.trim())
-  const failed = lines.findIndex((line) => line.startsWith(FAILED))
-  if (failed >= 0) {
-    const [, status, name] = lines[failed]!.split(' ')
-    const said = lines.slice(0, failed).filter((line) => line && !/^I: /.test(line))
-    return new BuildError(
-      `Script ${name} failed in the new system with status ${status}: ${said.slice(-3).join(' | ')}`,
-      { hint: 'Run again with --verbose to see all that it prints' },
-    )
-  }
+  const failed = explainScript(lines.filter((line) => !line.startsWith('I: ')).join('\n'))
+  if (failed) return new BuildError(`In the new system ${failed.what}`, { hint: failed.hint })
   // dpkg names the package on one line and the reason on the next.
   const complaints = lines.flatMap((line, i) => {
     if (/^dpkg: error/.test(line)) return [`${line} ${lines[i + 1] ?? ''}`]

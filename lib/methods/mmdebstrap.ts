@@ -7,14 +7,8 @@
  */
 import type { Arch, Mirror } from '../../distros/distro.ts'
 import { shellWord } from '../cli/shell-words.ts'
-import {
-  FAILED,
-  type Guest,
-  type GuestScript,
-  scriptCommand,
-  scriptLabel,
-  STAGING,
-} from './guest.ts'
+import { type Guest, type GuestScript, scriptCommand, STAGING } from './guest.ts'
+import { beginLine, endLine, scriptLabel } from './script-failure.ts'
 
 /** root needs no helpers; an ordinary user builds in a user name space (subordinate ids). */
 export type Mode = 'root' | 'unshare'
@@ -57,10 +51,11 @@ export function sourceLines({
 /** Hooks that put a script into the new root and run it there. */
 function runScript(script: GuestScript, number: number): string[] {
   const inside = `${STAGING}/${number}`
+  const label = scriptLabel(script.name)
   return [
     `upload ${shellWord(script.path)} ${inside}`,
     `chmod 755 "$1${inside}"`,
-    `chroot "$1" ${scriptCommand(script, inside)} || { echo "${FAILED} $? ${scriptLabel(script.name)}"; exit 1; }`,
+    `echo '${beginLine(label)}'; chroot "$1" ${scriptCommand(script, inside)} || { echo "${endLine(label, '$?')}"; exit 1; }`,
   ]
 }
 

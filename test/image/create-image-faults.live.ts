@@ -155,8 +155,8 @@ faults('customize script that fails', async () => {
   assertFailed(
     outcome,
     1,
-    /Script my_script\.sh failed in the new system with status 7: .*because of this/,
-    /--verbose/,
+    /In the new system my_script\.sh exited with status 7: .*because of this/,
+    /Its last lines:\n {4}about to fail\n {4}because of this/,
   )
 })
 faults('disk full where the image is written', async () => {

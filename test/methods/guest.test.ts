@@ -90,7 +90,10 @@ staged('its script stops at the first that fails, and says which', () =>
     })
     const { status, stdout } = await runInside(dir, script)
     assert.is(status, 1)
-    assert.match(stdout, /^my_script\.sh exited with status 7$/m)
+    assert.match(
+      stdout,
+      /^hybrid-images: my_script\.sh begins\nhybrid-images: my_script\.sh exited with status 7$/m,
+    )
     assert.is(spawnSync('test', ['-e', join(dir, 'log')]).status, 1)
   }),
 )

@@ -46,9 +46,9 @@ for (const [output, message, hint] of [
     /disk is full/,
   ],
   [
-    'I: x\nhello\nsomething broke\nhybrid-images-script-failed 3 my.sh\nE: run_chroot failed',
-    /^Script my\.sh failed in the new system with status 3: hello \| something broke$/,
-    /--verbose/,
+    'before\nhybrid-images: my.sh begins\nhello\nI: x\nsomething broke\nhybrid-images: my.sh exited with status 3\nE: run_chroot failed',
+    /^In the new system my\.sh exited with status 3: something broke$/,
+    /^Its last lines:\n {4}hello\n {4}something broke$/,
   ],
   ['E: File has unexpected size (5 != 6). Mirror sync in progress?', /unexpected size/, /damaged/],
   ['', /Cannot install packages: no output/, /--verbose/],
