@@ -71,10 +71,11 @@ async function tryCommand(line: string, dir: string): Promise<void> {
   if (bench) return assert.ok(existsSync(join(root, bench[1]!)))
 
   await writeFile(join(dir, 'my-changes.sh'), '#!/bin/sh\n')
-  for (const name of ['my-archive.gpg', 'my-network.conf', 'archive.zip', 'my-user-data']) {
+  for (const name of ['my-archive.gpg', 'my-network.conf', 'archive.zip']) {
     await writeFile(join(dir, name), '')
   }
   await writeFile(join(dir, 'my-variables.yaml'), 'admin_description: Operators\n')
+  await writeFile(join(dir, 'my-user-data'), '#cloud-config\n')
   for (const name of ['data', 'my-files']) await mkdir(join(dir, name))
   await writeFile(join(dir, 'data/platform-20130506T233003Z.tgz'), '')
   // As much of an ISO image as shows that it is one.

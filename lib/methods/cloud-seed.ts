@@ -3,7 +3,10 @@
  * the operator's own user-data, and a script that sets the system up once cloud-init is through with it.
  * Source: cloud-init's documentation (datasource NoCloud; MIME multi-part user-data; cloud-init status).
  */
+import type { Explanation } from '../machine/supervise.ts'
 import { STAGING } from './guest.ts'
+import { explainScript } from './script-failure.ts'
+import { mimePart } from './user-data.ts'
 
 /** Label of the CD. */
 export const SEED_LABEL = 'CIDATA'
@@ -16,13 +19,6 @@ export const CLOUD_MARKERS = ['BOOT', 'CLOUD_INIT', 'POST'] as const
 export const META_DATA = 'instance-id: hybrid-images-build\nlocal-hostname: image-build\n'
 
 const BOUNDARY = '=====hybrid-images====='
-
-/** A script by its first line, or cloud-config, or what else cloud-init tells apart by itself. */
-function typeOf(text: string): string {
-  if (text.startsWith('#!')) return 'text/x-shellscript'
-  if (text.startsWith('#cloud-config')) return 'text/cloud-config'
-  return 'text/plain'
-}
 
 /** Sets $serial to the machine's serial console: a PL011 on QEMU's board for arm64, which no PC has. */
 const FIND_SERIAL = 'serial=ttyS0; if [ -c /dev/ttyAMA0 ]; then serial=ttyAMA0; fi'
@@ -44,15 +40,8 @@ exec systemd-run --no-block --unit=hybrid-images --property=StandardInput=null \
 
 /** Ours, and the operator's, as one text; neither changes the other. */
 export function userData(own: string | undefined): string {
-  const parts = [STARTER, ...(own === undefined ? [] : [own])].map((text, i) =>
-    [
-      `--${BOUNDARY}`,
-      `Content-Type: ${typeOf(text)}; charset="utf-8"`,
-      'MIME-Version: 1.0',
-      `Content-Disposition: attachment; filename="part-${i}"`,
-      '',
-      text,
-    ].join('\n'),
+  const parts = [STARTER, ...(own === undefined ? [] : [own])].map(
+    (text, i) => `--${BOUNDARY}\n${mimePart(text, `part-${i}`)}`,
   )
   return [
     `Content-Type: multipart/mixed; boundary="${BOUNDARY}"`,
@@ -62,6 +51,23 @@ export function userData(own: string | undefined): string {
     `--${BOUNDARY}--`,
     '',
   ].join('\n')
+}
+
+/** In front of what cloud-init complains of. */
+const COMPLAINT = 'error: cloud-init, '
+
+/** What the console says of a failure: cloud-init's own words, or a script's. */
+export function explainGuest(console: string): Explanation | undefined {
+  const said = console
+    .split('\n')
+    .filter((line) => line.startsWith(COMPLAINT))
+    .map((line) => line.slice(COMPLAINT.length).trimEnd())
+  const [first, ...others] = new Set(said)
+  if (first === undefined) return explainScript(console)
+  return {
+    what: `cloud-init did not end well: ${first}`,
+    hint: others.length > 0 ? others.join('\n  ') : undefined,
+  }
 }
 
 /**
@@ -84,20 +90,31 @@ fail() {
   off
 }
 say JOYENT_STATUS_BOOT=ok
+# An older one ends well with user-data that its schema does not know, and only warns of it.
+schema_is_kept() {
+  [ -s /var/lib/cloud/instance/cloud-config.txt ] || return 0
+  cloud-init schema --help >/dev/null 2>&1 || return 0
+  said=$(cloud-init schema --system 2>&1) && return 0
+  echo "$said" | grep -v '^ *$' | sed 's/^/${COMPLAINT}schema: /'
+  return 1
+}
+# 1: it failed; 2: it came through, with errors on its way.
 status=$(cloud-init status --wait --long 2>&1)
 case $? in
-0) ;;
+0) schema_is_kept || fail CLOUD_INIT ;;
 *)
   echo "$status"
-  python3 - <<'END' || true
+  schema_is_kept
+  python=$(command -v python3 || echo /usr/libexec/platform-python)
+  "$python" - <<'END' || true
 import json
 for stage, said in json.load(open('/run/cloud-init/status.json'))['v1'].items():
     if isinstance(said, dict):
         for error in said.get('errors', []):
-            print('error: cloud-init, %s: %s' % (stage, error))
+            print('${COMPLAINT}%s: %s' % (stage, error))
         for level, texts in said.get('recoverable_errors', {}).items():
             for text in texts:
-                print('error: cloud-init, %s: %s: %s' % (stage, level, text))
+                print('${COMPLAINT}%s: %s: %s' % (stage, level, text))
 END
   fail CLOUD_INIT
   ;;
