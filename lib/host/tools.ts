@@ -69,6 +69,7 @@ export const INSTALLER_TOOLS = {
   curl: tool('curl', 'curl', 'fetches media', 'curl'),
   xorriso: tool('xorriso', 'xorriso', 'reads installation media', 'xorriso'),
   cpio: tool('cpio', 'cpio', "adds answers to an installer's initrd"),
+  xz: tool('xz', 'xz-utils', 'unpacks cloud images', 'xz'),
 } as const satisfies Record<string, Tool>
 
 /** Debian keeps these out of an ordinary user's $PATH. */

@@ -5,10 +5,10 @@
 import { readFile, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Distro } from '../../distros/distro.ts'
+import { type Distro, systemOf } from '../../distros/distro.ts'
 import { BuildError } from '../cli/errors.ts'
 import { step } from '../cli/progress.ts'
-import { $, act } from '../cli/run.ts'
+import { act } from '../cli/run.ts'
 import { session } from '../cli/session.ts'
 import { serveFiles } from '../host/file-server.ts'
 import { chooseHypervisor, hypervisorTools } from '../host/hypervisor.ts'
@@ -22,11 +22,22 @@ import { type InitrdFile, writeTree } from '../media/initrd.ts'
 import { writeIso } from '../media/iso9660.ts'
 import { findKeys } from '../media/keys.ts'
 import { fetchMedia, type Media } from '../media/media.ts'
-import { CLOUD_MARKERS, META_DATA, ON_CD, RUN, SEED_LABEL, userData } from './cloud-seed.ts'
+import { copyBase } from './base-image.ts'
+import {
+  CLOUD_MARKERS,
+  explainGuest,
+  META_DATA,
+  ON_CD,
+  RUN,
+  SEED_LABEL,
+  userData,
+} from './cloud-seed.ts'
 import { guestAddress } from './guest-address.ts'
-import { guestOf, type GuestScript, stagedGuest } from './guest.ts'
+import type { GuestScript } from './guest.ts'
+import { guestInMachine } from './guest-in-machine.ts'
 import { expandFile, guestProxy } from './installer-answers.ts'
-import type { Build, Method } from './method.ts'
+import type { Build, Filled, Host, Method } from './method.ts'
+import { packInMachine } from './tar-disk.ts'
 
 const project = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
 
@@ -46,11 +57,12 @@ const PHASES = [
 
 export const cloudImage: Method = {
   tools(_distro, recipe) {
-    const { curl, xorriso } = INSTALLER_TOOLS
+    const { curl, xorriso, xz } = INSTALLER_TOOLS
     const { base, hypervisor } = wanted(recipe)
     const fetching = base && !/^https?:/.test(base.iso) ? [] : [curl]
     return [
       xorriso,
+      xz,
       TOOLS.qemuImg,
       TOOLS.libdeflateGzip,
       ...fetching,
@@ -66,45 +78,56 @@ export const cloudImage: Method = {
   async answers() {
     return undefined // there is no installer that could ask
   },
-  async fill(build, host, disk, { fetched }) {
-    const { recipe, scope, work } = build
-    const { memoryMiB, cpus, vnc, limitSeconds } = wanted(recipe)
-    const base = await findBase(build, {}, recipe.offline || !fetched)
-    await step('Copy the base image', () => copyBase(base.path, disk, recipe.disk.bytes))
-    const seed = await step('Write the seed', () => writeSeed(build))
-    const serialLog = join(work, 'serial.log')
-    const hypervisor = host.hypervisor!
-    const { hardware, firmware } = setUpMachine[recipe.arch]
-    const machine = { layout: hardware, hypervisor }
-    const code = await installFirmware(firmware, machine, work)
-    await step('Set up', (report) =>
-      install(
-        {
-          name: recipe.name,
-          hypervisor,
-          hardware,
-          firmware: code,
-          memoryMiB,
-          cpus,
-          disks: [{ path: disk, format: 'raw' }],
-          cdroms: [seed],
-          vnc,
-        },
-        {
-          phases: PHASES,
-          markers: CLOUD_MARKERS,
-          complaint: /^(error:|E:)|exited with status \d+$/,
-          limits: LIMITS,
-          totalSeconds: limitSeconds,
-        },
-        { scope, serialLog },
-        report,
-      ).catch(async (error: unknown) => {
-        throw await withoutCloudInit(error, serialLog, base.name)
-      }),
-    )
-    return { serialLog }
-  },
+  fill: (build, host, disk, options) => setUpOn(build, host, [disk], options),
+  pack: (build, host, options) =>
+    packInMachine(build, (disk, tar) => setUpOn(build, host, [disk, tar], options)),
+}
+
+/** @param disks the system's, and one for what is packed of it */
+async function setUpOn(
+  build: Build,
+  host: Host,
+  disks: readonly [string, ...string[]],
+  { fetched }: { fetched: boolean },
+): Promise<Filled> {
+  const { recipe, scope, work } = build
+  const { memoryMiB, cpus, vnc, limitSeconds } = wanted(recipe)
+  const base = await findBase(build, {}, recipe.offline || !fetched)
+  await step('Copy the base image', () => copyBase(base.path, disks[0], recipe.disk.bytes))
+  const seed = await step('Write the seed', () => writeSeed(build))
+  const serialLog = join(work, 'serial.log')
+  const hypervisor = host.hypervisor!
+  const { hardware, firmware } = setUpMachine[recipe.arch]
+  const machine = { layout: hardware, hypervisor }
+  const code = await installFirmware(firmware, machine, work)
+  await step('Set up', (report) =>
+    install(
+      {
+        name: recipe.name,
+        hypervisor,
+        hardware,
+        firmware: code,
+        memoryMiB,
+        cpus,
+        disks: disks.map((path) => ({ path, format: 'raw' })),
+        cdroms: [seed],
+        vnc,
+      },
+      {
+        phases: PHASES,
+        markers: CLOUD_MARKERS,
+        complaint: /^(error:|E:)|exited with status \d+$/,
+        explain: explainGuest,
+        limits: LIMITS,
+        totalSeconds: limitSeconds,
+      },
+      { scope, serialLog },
+      report,
+    ).catch(async (error: unknown) => {
+      throw await withoutCloudInit(error, serialLog, base.name)
+    }),
+  )
+  return { serialLog }
 }
 
 /** The base image, verified: the operator's, or the vendor's newest. */
@@ -130,24 +153,6 @@ async function findBase(build: Build, options: FetchOptions, offline: boolean): 
   return act<Media>(`find the newest ${media.file.source} in ${media.roots.join(', ')}`, find, dry)
 }
 
-/** Copy the image onto the disk, which is larger as a rule. @throws {BuildError} when it does not fit */
-async function copyBase(base: string, disk: string, bytes: number): Promise<void> {
-  const info = await $({ readOnly: true, nothrow: true })`qemu-img info --output=json ${base}`
-  if (!session.dryRun || info.exitCode === 0) {
-    if (info.exitCode !== 0) {
-      throw new BuildError(`Cannot use base image "${base}": ${info.stderr.trim()}`)
-    }
-    const { 'virtual-size': size } = JSON.parse(info.stdout) as { 'virtual-size': number }
-    if (size > bytes) {
-      const mib = Math.ceil(size / 1024 ** 2)
-      throw new BuildError(`Cannot put "${base}" on a disk of ${bytes} bytes: it has ${size}`, {
-        hint: `--size ${mib}M or more`,
-      })
-    }
-  }
-  await $`qemu-img convert -n -O raw ${base} ${disk}`
-}
-
 /** The CD: what cloud-init reads, and the guest's set-up. */
 async function writeSeed(build: Build): Promise<string> {
   const { distro, recipe, scope, work, epochSeconds } = build
@@ -157,7 +162,7 @@ async function writeSeed(build: Build): Promise<string> {
     const port = session.dryRun ? 0 : await serveFiles(directory, scope)
     Object.assign(env, httpVariables(INSTALL_NIC.gateway, port))
   }
-  const guest = stagedGuest(guestWithPackages(distro, recipe, env), env)
+  const guest = guestWithPackages(distro, recipe, env)
   const tree = join(work, 'seed')
   const iso = join(work, 'seed.iso')
   await act(`write the seed to ${iso}`, async () => {
@@ -184,29 +189,36 @@ async function writeSeed(build: Build): Promise<string> {
 
 /** Packages first: what is set up may be theirs. */
 function guestWithPackages(distro: Distro, recipe: Recipe, env: Readonly<Record<string, string>>) {
-  const { cloudImage: form } = distro
+  const { cloudImage: form } = systemOf(distro, recipe.release)
   if (!form) throw new Error(`${distro.title} has no method cloud-image`)
-  const guest = guestOf(distro, recipe, form.finish)
   const own = wanted(recipe).kernel
-  const packages: GuestScript = {
+  const packages = (others: GuestScript['env']): GuestScript => ({
     path: project(`distros/${form.packages}`),
     name: basename(form.packages),
     env: {
       ...env,
       PACKAGES: recipe.packages.filter((name) => name !== recipe.kernel).join(' '),
       KERNEL: own ?? '',
-      CODENAME: recipe.release.codename,
-      ...guest.setup[0]?.env,
+      ...others,
       BUILD_MIRROR: inGuest(recipe.mirrors[0]?.main),
       BUILD_SECURITY_MIRROR: inGuest(recipe.mirrors[0]?.security),
+      BUILD_REPOSITORIES: buildRepositories(recipe).join(' '),
     },
-  }
-  return { ...guest, setup: [packages, ...guest.setup] }
+  })
+  return guestInMachine(distro, recipe, form.finish, env, packages)
 }
 
 /** A mirror on this machine's loopback is at the gateway, for the guest. */
 const inGuest = (address: string | undefined) =>
   address === undefined ? '' : guestAddress(address, INSTALL_NIC.gateway)
+
+/** What --mirror has in place of the image's own repositories. */
+function buildRepositories({ mirrors, release: { repositories } }: Recipe): string[] {
+  const main = mirrors[0]?.main
+  if (main === undefined || !repositories) return []
+  const paths = [repositories.base, ...repositories.others.map(({ path }) => path)]
+  return paths.map((path) => `${inGuest(main)}/${path}`)
+}
 
 /** Where the operator's files are, in our words and in those that scripts for Packer know. */
 function httpVariables(ip: string, port: number): Record<string, string> {
