@@ -11,6 +11,7 @@ import type { Report } from '../cli/progress.ts'
 import { $ } from '../cli/run.ts'
 import { stopSignal } from '../cli/session.ts'
 import { makeParents } from '../disk/directories.ts'
+import { isRefusal, proxyFor } from './proxy.ts'
 
 export type FetchOptions = {
   report?: Report
@@ -79,6 +80,7 @@ export async function fetchFile(
   const headers = `${path}.partial.headers`
   await makeParents(dirname(path))
   let said = ''
+  let refused = false
   for (let attempt = 1; attempt <= attempts; attempt++) {
     const known = await readFile(validator, 'utf8').catch(() => '')
     if (known === '') await rm(partial, { force: true })
@@ -99,6 +101,7 @@ export async function fetchFile(
         ...['--connect-timeout', String(stallSeconds)],
         ...['--speed-limit', '1', '--speed-time', String(stallSeconds)],
         ...['--dump-header', headers, '--output', partial],
+        ...['--write-out', '%{http_connect}'], // what a proxy said of the way to the server
         ...resume,
         url,
       ]
@@ -107,7 +110,8 @@ export async function fetchFile(
       clearInterval(timer)
       await rememberValidator(headers, validator)
     }
-    const { exitCode, stderr } = outcome
+    const { exitCode, stdout, stderr } = outcome
+    refused = exitCode !== 0 && isRefusal(stdout, stderr)
     if (exitCode === 0) {
       await rename(partial, path)
       await rm(validator, { force: true })
@@ -120,11 +124,17 @@ export async function fetchFile(
         .at(-1)
         ?.replace(/^curl: \(\d+\) /, '') ?? `curl exited ${exitCode}`
     if (NO_RANGE.has(exitCode)) await rm(partial, { force: true })
+    else if (refused) break
     else if (exitCode === HTTP_ERROR && !/error: (429|5\d\d)/.test(stderr)) break
     else if (exitCode !== HTTP_ERROR && !PASSING.has(exitCode)) break
     if (attempt < attempts) await delay(pauseMs, undefined, { signal: stopSignal() })
   }
-  throw new BuildError(`Cannot fetch ${url}: ${said}`)
+  const proxy = proxyFor(url, { ...process.env, ...env })
+  if (proxy === undefined) throw new BuildError(`Cannot fetch ${url}: ${said}`)
+  const how = refused ? `the proxy ${proxy} refuses it` : `by way of the proxy ${proxy}`
+  throw new BuildError(`Cannot fetch ${url}: ${how}: ${said}`, {
+    hint: 'Check --proxy, or name what it is not for in $no_proxy',
+  })
 }
 
 /** Keep what the next attempt has to name, and only what the server said of a whole file. */

@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { BuildError } from '../../lib/cli/errors.ts'
 import { fetchFile, type FetchOptions } from '../../lib/media/fetch.ts'
+import { refusal } from '../refusal.ts'
 import { needPackages } from '../live.ts'
 
 needPackages({ curl: 'curl' })
@@ -185,6 +186,38 @@ fetching('goes through a proxy when told to', async () => {
   proxy.close()
   assert.equal(seen, ['http://media.example/x'])
   assert.is(await readFile(join(dir, 'x'), 'utf8'), 'through the proxy')
+  await rm(dir, { recursive: true })
+})
+fetching('says that a proxy refuses, once, or is not there', async () => {
+  let asked = 0
+  const proxy = createServer((_, response) => {
+    asked += 1
+    response.writeHead(407).end()
+  })
+  proxy.on('connect', (_request, socket) => {
+    asked += 1
+    socket.end('HTTP/1.1 403 Forbidden\r\n\r\n')
+  })
+  await new Promise<void>((done) => proxy.listen(0, '127.0.0.1', done))
+  const { port } = proxy.address() as AddressInfo
+  const dir = await mkdtemp('/tmp/fetch-')
+  const address = `http://127.0.0.1:${port}`
+  const env = { http_proxy: address, https_proxy: address, no_proxy: '', NO_PROXY: '' }
+  const fetch = (scheme: string) =>
+    refusal(
+      fetchFile(`${scheme}://media.example/x`, join(dir, 'x'), { env, pauseMs: 1, attempts: 2 }),
+    )
+  try {
+    for (const scheme of ['http', 'https']) {
+      const begins = `Cannot fetch ${scheme}://media.example/x: the proxy ${address} refuses it: `
+      const message = await fetch(scheme)
+      assert.ok(message.startsWith(begins), message)
+    }
+    assert.is(asked, 2)
+  } finally {
+    proxy.close()
+  }
+  assert.match(await fetch('http'), /: by way of the proxy http:\S+: Failed to connect to 127\.0/)
   await rm(dir, { recursive: true })
 })
 fetching('tells how far it is', async () => {
