@@ -142,7 +142,10 @@ const amd64 = {
     bootLoader: 'debian/boot-loader.sh',
     bootPackages: ['shim-signed', 'grub-cloud-amd64'],
   },
-  cloudImage: { packages: 'debian/packages.sh', finish: ['debian/cloud-image.sh'] },
+  cloudImage: {
+    packages: 'debian/packages.sh',
+    finish: ['debian/kernels.sh', 'debian/cloud-image.sh'],
+  },
   installer: {
     boot: [
       { kernel: '/install.amd/vmlinuz', initrd: '/install.amd/initrd.gz' },
@@ -200,6 +203,7 @@ const amd64 = {
     limits: { silentSeconds: 900, seconds: 5400 },
   },
   setup: ['debian/setup.sh'],
+  rootTar: ['debian/kernels.sh', 'debian/root-tar.sh'],
   cleanUp: 'debian/clean-up.sh',
   environment: { COMPONENTS: COMPONENT, SECURITY_MIRROR },
 } as const satisfies Distro

@@ -95,7 +95,9 @@ export type Release = {
   /** More values for its templates. */
   values?: Readonly<Record<string, string>>
   /** Where its system differs from the distro's. */
-  system?: Partial<Pick<Distro, 'packages' | 'setup' | 'cleanUp' | 'environment'>>
+  system?: Partial<
+    Pick<Distro, 'packages' | 'setup' | 'rootTar' | 'cloudImage' | 'cleanUp' | 'environment'>
+  >
   /** The one firmware that it boots from; undefined: BIOS and UEFI. */
   firmware?: 'bios'
   /** What its installer and its system need to run on; undefined: any 64-bit processor. */
@@ -161,9 +163,14 @@ export type Distro = {
    */
   others?: Partial<Record<Exclude<Arch, 'amd64'>, Partial<Distro>>>
   /** How the vendor's cloud image becomes ours; scripts that run inside it: one installs, the others are last. */
-  cloudImage?: { packages: string; finish: readonly string[] }
+  cloudImage?: { packages: string; finish: readonly string[] } | undefined
   /** Scripts below distros/ run inside the new system, in this order, by every method. */
   setup: readonly string[]
+  /**
+   * Behind them in a system that was made in a machine and ships as a root tar: scripts that take away what
+   * whoever deploys it brings. Undefined: it can't ship so.
+   */
+  rootTar?: readonly string[] | undefined
   /** Last of all: takes away what belongs to the build. */
   cleanUp: string
   /** For those scripts. */

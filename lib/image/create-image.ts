@@ -242,7 +242,7 @@ const makers: Record<ImageFormat, Maker> = {
   async 'zfs.gz'(method, build, host, path, options) {
     const { recipe, scope, work, seed } = build
     const disk = await makeDisk(recipe.disk, work, scope)
-    const done = await filled(method, build, host, disk.path, options)
+    const done = await logged(build, () => method.fill(build, host, disk.path, options))
     const snapshot = await disk.snapshot({
       name: `zones/${recipe.fileName}@final`,
       guid: seededGuid(seed, 'snapshot'),
@@ -254,7 +254,7 @@ const makers: Record<ImageFormat, Maker> = {
   async ddgz(method, build, host, path, options) {
     const { recipe, scope, work } = build
     const disk = await makeDisk(recipe.disk, work, scope)
-    const done = await filled(method, build, host, disk.path, options)
+    const done = await logged(build, () => method.fill(build, host, disk.path, options))
     const write = (report: Report) => writeDdImageOf(disk.path, path, report)
     return { ...done, image: await step('Write the image', write) }
   },
@@ -266,9 +266,8 @@ const makers: Record<ImageFormat, Maker> = {
     const write = (report: Report) => writeQcow2(disk.path, path, report, compression)
     return { ...done, image: await step('Write the image', write) }
   },
-  async tgz(method, build, _host, path, options) {
-    if (!method.pack) throw new Error('The recipe wants a tar of a method that makes none')
-    const { tar, ...done } = await method.pack(build, options)
+  async tgz(method, build, host, path, options) {
+    const { tar, ...done } = await logged(build, () => method.pack(build, host, options))
     const signal = stopSignal()
     const image = await step('Write the image', (report) =>
       act(
@@ -295,17 +294,10 @@ async function writeDigests({ path: image, sha256 }: ImageFile, path: string) {
   await act(`write ${path}`, () => writeFile(path, `${sha256}  ${basename(image)}\n`))
 }
 
-/** Fill the disk; the console of a machine is kept however it went, where Jenkins looks for it. */
-async function filled(
-  method: Method,
-  build: Build,
-  host: Host,
-  disk: string,
-  options: { fetched: boolean },
-): Promise<Filled> {
-  const { recipe, work } = build
+/** The console of a machine is kept however the work went, where Jenkins looks for it. */
+async function logged<T>({ recipe, work }: Build, fill: () => Promise<T>): Promise<T> {
   try {
-    return await method.fill(build, host, disk, options)
+    return await fill()
   } finally {
     const written = join(work, 'serial.log')
     // Who interrupts a build has seen the console, and wants nothing of it to be left.

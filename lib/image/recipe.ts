@@ -2,7 +2,7 @@
  * A recipe: one release with everything that the options decide, resolved and printable.
  */
 import { constants } from 'node:fs'
-import { access, stat } from 'node:fs/promises'
+import { access, readFile, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { homedir } from 'node:os'
 import { architectures } from '../../distros/architectures.ts'
@@ -22,6 +22,7 @@ import type { HypervisorWishes } from '../host/hypervisor.ts'
 import { machineOptions } from '../machine/options.ts'
 import { checkGiven, type GivenMedia, parseDigest } from '../media/given.ts'
 import { mediaAt } from '../media/media-at.ts'
+import { checkUserData } from '../methods/user-data.ts'
 import type { ImageFormat } from '../targets/target.ts'
 import { targetOf, type TargetName } from '../targets/targets.ts'
 import { resolveVariables, type Variables } from '../targets/variables.ts'
@@ -334,6 +335,13 @@ async function installerRecipe(
   }
 }
 
+/** @throws {UsageError} when it can't be read, or is of no use to cloud-init */
+async function ownUserData(path: string): Promise<string> {
+  const found = await findOwn('user-data', path)
+  await checkUserData(await readFile(found, 'utf8'), path)
+  return found
+}
+
 /** Of the machine that a cloud image is set up in. */
 const CLOUD_MEMORY = '2G'
 
@@ -342,13 +350,19 @@ async function cloudRecipe(
   distro: Distro,
   release: Release,
   options: ImageOptions,
+  format: ImageFormat,
 ): Promise<CloudRecipe> {
-  const { base, checksum, files, 'user-data': userData, kernel } = options
-  if (!distro.cloudImage) {
-    throw new UsageError(`${distro.title} can't be built by --method cloud-image`)
+  const { base, checksum, files, 'user-data': userData } = options
+  const hardware = format !== 'tgz' && targetOf(options).hardware
+  const kernel = options.kernel ?? (hardware ? release.hardwareKernel : undefined)
+  const title = release.title ?? `${distro.title} ${release.version}`
+  if (!systemOf(distro, release).cloudImage) {
+    throw new UsageError(`${title} can't be built by --method cloud-image`)
   }
   if (base === undefined && !release.cloudMedia) {
-    throw new UsageError(`Method cloud-image needs --base for ${distro.title} ${release.version}`)
+    throw new UsageError(`Method cloud-image needs --base for ${title}`, {
+      hint: "Its vendor has no list of cloud images: fetch one, and compare its digest with the vendor's page",
+    })
   }
   if (base === undefined && checksum !== undefined) parseDigest(checksum)
   const given = base === undefined ? undefined : { iso: base, checksum }
@@ -361,7 +375,7 @@ async function cloudRecipe(
     pinned: base === undefined ? checksum : undefined,
     kernel,
     files: files === undefined ? undefined : resolve(files),
-    userData: userData === undefined ? undefined : await findOwn('user-data', userData),
+    userData: userData === undefined ? undefined : await ownUserData(userData),
     ...machineRecipe(CLOUD_MEMORY, release, options),
   }
 }
@@ -418,14 +432,21 @@ export async function resolveRecipe(
   checkArch(options, method)
   const title = release.title ?? `${distro.title} ${release.version}${codename}`
   const cacheHome = env['XDG_CACHE_HOME'] || join(env['HOME'] || homedir(), '.cache')
-  const format = formatFor(options, method)
+  const format = formatFor(options)
+  if (format === 'tgz' && !systemOf(distro, vendors).rootTar) {
+    throw new UsageError(`${distro.title} ${vendors.version} can't ship as a root tar`, {
+      hint: 'Choose --format ddgz',
+    })
+  }
   const variables = await resolveVariables(target.name, target.variables, options)
   const own = target.hardware ? (release.hardwareKernel ?? release.kernel) : release.kernel
   const kernel = options.kernel ?? own
   const version = compactDay(stamp.at)
   const usual = `${distro.name}-${release.version}${architectures[options.arch].suffix}`
-  // Whoever deploys a root tar puts in what its machine boots with.
-  const left: readonly string[] = format === 'tgz' ? (distro.bootstrap?.bootPackages ?? []) : []
+  // Whoever deploys a root tar puts in what its machine boots with. A system that is made in a machine has to
+  // boot there: what is left out here goes at its end.
+  const tree = format === 'tgz' && method === 'bootstrap'
+  const left: readonly string[] = tree ? (distro.bootstrap?.bootPackages ?? []) : []
   return {
     ...namesFor(options, usual, format, version),
     version,
@@ -444,7 +465,7 @@ export async function resolveRecipe(
     customKernel: options.kernel,
     packages: [
       ...new Set([
-        ...(format === 'tgz' && options.kernel === undefined ? [] : [kernel]),
+        ...(tree && options.kernel === undefined ? [] : [kernel]),
         ...systemOf(distro, release).packages.filter((name) => !left.includes(name)),
         ...target.packages(variables),
         ...release.packages,
@@ -465,6 +486,7 @@ export async function resolveRecipe(
     output: resolve(options.output),
     stamp,
     installer: method === 'installer' ? await installerRecipe(distro, release, options) : undefined,
-    cloud: method === 'cloud-image' ? await cloudRecipe(distro, release, options) : undefined,
+    cloud:
+      method === 'cloud-image' ? await cloudRecipe(distro, release, options, format) : undefined,
   }
 }

@@ -32,8 +32,8 @@ export type Shipping = {
   layout: string
 }
 
-/** What is made. @throws {UsageError} for a format that the target does not take, or the method can't make */
-export function formatFor(options: Shipping, method: string): ImageFormat {
+/** What is made. @throws {UsageError} for a format that the target does not take */
+export function formatFor(options: Shipping): ImageFormat {
   const { formats, name } = targetOf(options)
   const format = options.format ?? formats[0]
   if (!formats.includes(format)) {
@@ -41,13 +41,7 @@ export function formatFor(options: Shipping, method: string): ImageFormat {
       hint: `It takes ${formats.join(' or ')}`,
     })
   }
-  if (format !== 'tgz') return format
-  if (method !== 'bootstrap') {
-    throw new UsageError('Option --format tgz needs --method bootstrap', {
-      hint: "An installer leaves a disk, and files can't be taken out of it without mounting it: choose ddgz",
-    })
-  }
-  if (options.layout !== 'plain') {
+  if (format === 'tgz' && options.layout !== 'plain') {
     throw new UsageError(`Option --layout ${options.layout} does not fit --format tgz`, {
       hint: 'A root tar has no disk: MAAS lays it out',
     })

@@ -82,7 +82,7 @@ export const bootstrap: Method = {
     })
     return { upstream: await pointOf(distro, work) }
   },
-  async pack(build, { fetched }) {
+  async pack(build, _host, { fetched }) {
     const { distro, recipe, scope, work, epochSeconds } = build
     if (builder() === 'unshare') await prepareNamespace(scope, work)
     const offline = recipe.offline || !fetched

@@ -14,7 +14,8 @@ import type { Medium } from '../media/medium.ts'
 import { targetOf } from '../targets/targets.ts'
 import { type AnswerValues, fillAnswers } from './answers.ts'
 import { guestAddress } from './guest-address.ts'
-import { guestOf, type StagedFile, stagedGuest } from './guest.ts'
+import { guestInMachine } from './guest-in-machine.ts'
+import type { StagedFile } from './guest.ts'
 
 const project = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
 
@@ -41,7 +42,7 @@ export async function answerFiles(
   medium?: MediumFacts,
 ): Promise<InitrdFile[]> {
   const { answers, ownAnswers, installed, guest: form } = installerOf(distro, recipe.release)
-  const guest = stagedGuest(guestOf(distro, recipe, installed), guestProxy(recipe))
+  const guest = guestInMachine(distro, recipe, installed, guestProxy(recipe))
   const staged: InitrdFile[] = [
     { to: 'set-up', from: { text: guest.script }, mode: 0o755 },
     ...(await Promise.all(guest.files.map(expandFile))).flat(),

@@ -27,7 +27,9 @@ import { findKeys } from '../media/keys.ts'
 import { fetchMedia, type Media } from '../media/media.ts'
 import { checkMedium, type Medium, readMedium } from '../media/medium.ts'
 import { answerFiles, digestOfFiles, installerOf, kernelArguments } from './installer-answers.ts'
-import type { Build, Method } from './method.ts'
+import type { Build, Filled, Host, Method } from './method.ts'
+import { explainScript } from './script-failure.ts'
+import { packInMachine } from './tar-disk.ts'
 
 const wanted = (recipe: Recipe): InstallerRecipe => {
   if (recipe.installer) return recipe.installer
@@ -67,34 +69,47 @@ export const installer: Method = {
     })
     return place
   },
-  async fill(build, host, disk, { fetched }) {
-    const { distro, recipe, scope, work } = build
-    const { memoryMiB, cpus, vnc, limitSeconds } = wanted(recipe)
-    const media = await findMedia(build, {}, recipe.offline || !fetched)
-    const { kernel, cdroms } = await step('Write the answers', () => bootFiles(build, media))
-    const serialLog = join(work, 'serial.log')
-    const { phases, markers, question, complaint, limits } = installerOf(distro, recipe.release)
-    await step('Install', (report) =>
-      install(
-        {
-          name: recipe.name,
-          hypervisor: host.hypervisor!,
-          hardware: 'kvm',
-          firmware: 'bios',
-          memoryMiB,
-          cpus,
-          disks: [{ path: disk, format: 'raw' }],
-          cdroms: [media.path, ...cdroms],
-          kernel,
-          vnc,
-        },
-        { phases, markers, question, complaint, limits, totalSeconds: limitSeconds },
-        { scope, serialLog },
-        report,
-      ),
-    )
-    return { serialLog, upstream: pointRelease(recipe.release, media.name) }
-  },
+  fill: (build, host, disk, options) => installOn(build, host, [disk], options),
+  pack: (build, host, options) =>
+    packInMachine(build, (disk, tar) => installOn(build, host, [disk, tar], options)),
+}
+
+/** @param disks the system's, and one for what is packed of it: the answers name the first */
+async function installOn(
+  build: Build,
+  host: Host,
+  disks: readonly string[],
+  { fetched }: { fetched: boolean },
+): Promise<Filled> {
+  const { distro, recipe, scope, work } = build
+  const { memoryMiB, cpus, vnc, limitSeconds } = wanted(recipe)
+  const media = await findMedia(build, {}, recipe.offline || !fetched)
+  const { kernel, cdroms } = await step('Write the answers', () => bootFiles(build, media))
+  const serialLog = join(work, 'serial.log')
+  const { phases, markers, question, complaint, limits } = installerOf(distro, recipe.release)
+  await step('Install', (report) =>
+    install(
+      {
+        name: recipe.name,
+        hypervisor: host.hypervisor!,
+        hardware: 'kvm',
+        firmware: 'bios',
+        memoryMiB,
+        cpus,
+        disks: disks.map((path) => ({ path, format: 'raw' })),
+        cdroms: [media.path, ...cdroms],
+        kernel,
+        vnc,
+      },
+      {
+        ...{ phases, markers, question, complaint, limits, totalSeconds: limitSeconds },
+        explain: explainScript,
+      },
+      { scope, serialLog },
+      report,
+    ),
+  )
+  return { serialLog, upstream: pointRelease(recipe.release, media.name) }
 }
 
 /** The medium, verified: the operator's, or the vendor's newest. */

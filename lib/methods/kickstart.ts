@@ -46,6 +46,7 @@ const COMMANDS: Record<string, Rule | undefined> = {
   eula: { flags: ['agreed'] },
   firewall: { flags: ['enabled'], values: ['service'] },
   firstboot: { flags: ['disable', 'disabled'] },
+  ignoredisk: { values: ['only-use'] },
   keyboard: { words: [1, 1] },
   lang: { words: [1, 1] },
   logvol: { words: [1, 1], values: ['vgname', 'name', 'fstype', 'size'], flags: ['grow'] },

@@ -40,8 +40,8 @@ export type Method = {
   fetch(build: Build, report: Report): Promise<string>
   /** Stage iso: what an installer would be told, as files to read; where they are, if there are any. */
   answers(build: Build): Promise<string | undefined>
-  /** Pack the new system's root as a tar file, in steps of its own; absent where it is on a disk from the start. */
-  pack?(build: Build, options: { fetched: boolean }): Promise<Filled & { tar: string }>
+  /** Pack the new system's root as a tar file, in steps of its own. */
+  pack(build: Build, host: Host, options: { fetched: boolean }): Promise<Filled & { tar: string }>
   /** Fill the empty disk at this path, in steps of its own. */
   fill(build: Build, host: Host, disk: string, options: { fetched: boolean }): Promise<Filled>
 }

@@ -21,36 +21,26 @@ function refusal(work: () => unknown): string {
 }
 
 const format = suite('formatFor()')
-for (const [given, method, expected] of [
-  [{}, 'bootstrap', 'zfs.gz'],
-  [{ format: 'zfs.gz' }, 'installer', 'zfs.gz'],
-  [{ target: 'maas' }, 'bootstrap', 'tgz'],
-  [{ target: 'maas', format: 'ddgz' }, 'bootstrap', 'ddgz'],
-  [{ target: 'maas', format: 'ddgz', layout: 'lvm' }, 'installer', 'ddgz'],
+for (const [given, expected] of [
+  [{}, 'zfs.gz'],
+  [{ format: 'zfs.gz' }, 'zfs.gz'],
+  [{ target: 'maas' }, 'tgz'],
+  [{ target: 'maas', format: 'ddgz' }, 'ddgz'],
+  [{ target: 'maas', format: 'ddgz', layout: 'lvm' }, 'ddgz'],
 ] as const) {
-  format(`${JSON.stringify(given)} by ${method} is ${expected}`, () => {
-    assert.is(formatFor(wish(given), method), expected)
+  format(`${JSON.stringify(given)} is ${expected}`, () => {
+    assert.is(formatFor(wish(given)), expected)
   })
 }
-for (const [given, method, expected] of [
-  [
-    { format: 'tgz' },
-    'bootstrap',
-    /--format tgz does not fit --target smartos\. It takes zfs\.gz$/,
-  ],
-  [{ format: 'ddgz' }, 'bootstrap', /--format ddgz does not fit --target smartos/],
-  [{ target: 'maas', format: 'zfs.gz' }, 'bootstrap', /--target maas\. It takes tgz or ddgz$/],
-  [
-    { target: 'maas', format: 'tgz' },
-    'installer',
-    /tgz needs --method bootstrap\. .* choose ddgz$/,
-  ],
-  [{ target: 'maas' }, 'installer', /tgz needs --method bootstrap/],
-  [{ target: 'maas', layout: 'lvm' }, 'bootstrap', /--layout lvm does not fit --format tgz/],
+for (const [given, expected] of [
+  [{ format: 'tgz' }, /--format tgz does not fit --target smartos\. It takes zfs\.gz$/],
+  [{ format: 'ddgz' }, /--format ddgz does not fit --target smartos/],
+  [{ target: 'maas', format: 'zfs.gz' }, /--target maas\. It takes tgz or ddgz$/],
+  [{ target: 'maas', layout: 'lvm' }, /--layout lvm does not fit --format tgz/],
 ] as const) {
-  format(`refuses ${JSON.stringify(given)} by ${method}`, () => {
+  format(`refuses ${JSON.stringify(given)}`, () => {
     assert.match(
-      refusal(() => formatFor(wish(given), method)),
+      refusal(() => formatFor(wish(given))),
       expected,
     )
   })
