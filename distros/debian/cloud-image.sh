@@ -5,5 +5,6 @@
 # Environment: none.
 set -eu
 
-rm -f /etc/default/grub.d/15_timeout.cfg /etc/default/grub.d/40-force-partuuid.cfg
+rm -f /etc/default/grub.d/15_timeout.cfg /etc/default/grub.d/40-force-partuuid.cfg \
+  /etc/default/grub.d/50-cloudimg-settings.cfg
 update-grub

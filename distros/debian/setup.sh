@@ -9,11 +9,15 @@ set -eu
 
 # --- File systems by identity: device names differ between hypervisors.
 if [ -n "$ROOT_UUID" ]; then
-  mkdir -p /boot/efi
-  cat >/etc/fstab <<END
-UUID=$ROOT_UUID / ext4 errors=remount-ro 0 1
-UUID=$ESP_UUID /boot/efi vfat umask=0077,nofail 0 1
-END
+  echo "UUID=$ROOT_UUID / ext4 errors=remount-ro 0 1" >/etc/fstab
+  # Ubuntu's cloud images, from 24.04 on, have a file system for it.
+  if [ "$(findmnt -n -o TARGET /boot)" = /boot ]; then
+    echo "UUID=$(findmnt -n -o UUID /boot) /boot ext4 defaults 0 2" >>/etc/fstab
+  fi
+  if [ -n "$ESP_UUID" ]; then
+    mkdir -p /boot/efi
+    echo "UUID=$ESP_UUID /boot/efi vfat umask=0077,nofail 0 1" >>/etc/fstab
+  fi
 fi
 
 # --- Boot menu, kernel and log-in on the first serial port.
