@@ -19,6 +19,15 @@ const release = (version: string, endOfLife: string, ...fingerprints: string[]):
     file: new RegExp(`^AlmaLinux-(?<point>${version}\\.\\d+)-x86_64-boot\\.iso$`),
     key: elKey(`${site}/almalinux/RPM-GPG-KEY-AlmaLinux-${version}`, ...fingerprints),
   },
+  cloudMedia: {
+    roots: [`${site}/almalinux/${version}/cloud/x86_64/images/`],
+    sums: 'CHECKSUM',
+    signature: { beside: 'CHECKSUM.asc' },
+    file: new RegExp(
+      `^AlmaLinux-${version}-GenericCloud-(?<point>${version}\\.\\d+)-\\d{8}(\\.\\d+)?\\.x86_64\\.qcow2$`,
+    ),
+    key: elKey(`${site}/almalinux/RPM-GPG-KEY-AlmaLinux-${version}`, ...fingerprints),
+  },
 })
 
 export const almalinux: Distro = {

@@ -3,12 +3,21 @@
  * nobody signs. Keys: https://www.centos.org/keys/
  */
 import type { Distro, Release } from './distro.ts'
-import { el6Installer, el6Packages, elDistro, elKey, elRelease, elRepositories } from './el.ts'
+import {
+  el6Installer,
+  el6Packages,
+  elDistro,
+  elKey,
+  elRelease,
+  elRepositories,
+  noCloudImage,
+} from './el.ts'
 
 const vault = 'https://vault.centos.org'
 
 /** A release whose packages are in the vault only. */
 const outOf = (point: string) => ({
+  ...noCloudImage,
   setup: [...elDistro.setup, 'centos/vault.sh'],
   environment: { EFI_VENDOR: 'centos', VAULT: point },
 })
@@ -30,6 +39,15 @@ const stream = (version: string, endOfLife: string): Release => ({
     file: new RegExp(`^CentOS-Stream-${version}-(?<point>\\d{8}\\.\\d+)-x86_64-boot\\.iso$`),
     key: undefined,
   },
+  cloudMedia: {
+    roots: [`https://cloud.centos.org/centos/${version}-stream/x86_64/images/`],
+    sums: 'CHECKSUM',
+    signature: 'none',
+    file: new RegExp(
+      `^CentOS-Stream-GenericCloud-${version}-(?<point>\\d{8}\\.\\d+)\\.x86_64\\.qcow2$`,
+    ),
+    key: undefined,
+  },
 })
 
 export const centos: Distro = {
@@ -48,6 +66,8 @@ export const centos: Distro = {
       firmware: 'bios',
       values: { EPEL: 'http://archives.fedoraproject.org/pub/archive/epel/6/x86_64/' },
       system: {
+        ...noCloudImage,
+        rootTar: undefined, // its tar knows no ACLs
         packages: el6Packages,
         setup: ['el6/setup.sh', 'centos/vault.sh'],
         environment: { VAULT: '6.10' },

@@ -67,7 +67,13 @@ export const elDistro = {
   maas: { user: 'cloud-user', base: 'rhel' },
   packages: elPackages,
   installer: elInstaller,
+  cloudImage: {
+    packages: 'el/packages.sh',
+    finish: ['el/cloud-image.sh', ...elInstaller.installed],
+  },
   setup: ['el/setup.sh'],
+  // Curtin brings no kernel to these systems, nor a boot loader: both stay in a root tar.
+  rootTar: ['el/root-tar.sh'],
   cleanUp: 'el/clean-up.sh',
 } as const
 
@@ -99,6 +105,9 @@ export const elKey = (
   file: `/etc/pki/rpm-gpg/${url.split('/').at(-1)}`,
   url,
 })
+
+/** A release of which no cloud image is renewed any more. */
+export const noCloudImage = { cloudImage: undefined } as const
 
 /** Enterprise Linux 6, whose guest tools and what grows the root partition are from EPEL. */
 export const el6Packages = [

@@ -1,6 +1,7 @@
 /**
  * Oracle Linux. Keys and lists: https://linux.oracle.com/security/gpg/. Media have no list beside them: a
- * page links to all, and the list's name has the update in it.
+ * page links to all, and the list's name has the update in it. Cloud images have no list: their digests are on
+ * https://yum.oracle.com/oracle-linux-templates.html, for people to read, and --base takes one of them.
  */
 import type { Distro, Release } from './distro.ts'
 import { elDistro, elKey, elRelease } from './el.ts'

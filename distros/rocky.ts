@@ -1,9 +1,19 @@
 /** Rocky Linux. Keys: https://rockylinux.org/resources/gpg-key-info; 9's lists are not signed. */
-import type { Distro } from './distro.ts'
+import type { Distro, ReleaseMedia } from './distro.ts'
 import { elDistro, elKey, elRelease, elRepositories } from './el.ts'
 
 const site = 'https://dl.rockylinux.org'
 const folders = (version: string) => [`${site}/pub/rocky/${version}/isos/x86_64/`]
+/** The list is signed by nobody: --checksum has to say which image is meant. */
+const cloudMedia = (version: string): ReleaseMedia => ({
+  roots: [`${site}/pub/rocky/${version}/images/x86_64/`],
+  sums: 'CHECKSUM',
+  signature: 'none',
+  file: new RegExp(
+    `^Rocky-${version}-GenericCloud-Base-(?<point>${version}\\.\\d+)-\\d{8}\\.\\d+\\.x86_64\\.qcow2$`,
+  ),
+  key: undefined,
+})
 const identity = (version: string) => ({
   tree: new RegExp(`^Rocky Linux ${version}(\\.\\d+)* x86_64$`),
   label: new RegExp(`^Rocky-${version}-\\d+-x86_64-`),
@@ -21,6 +31,7 @@ export const rocky: Distro = {
       codename: 'Green Obsidian',
       endOfLife: '2029-05-31',
       identity: identity('8'),
+      cloudMedia: cloudMedia('8'),
       repositories: elRepositories(`${site}/pub/rocky`, '8'),
       media: {
         roots: folders('8'),
@@ -38,6 +49,7 @@ export const rocky: Distro = {
       codename: 'Blue Onyx',
       endOfLife: '2032-05-31',
       identity: identity('9'),
+      cloudMedia: cloudMedia('9'),
       repositories: elRepositories(`${site}/pub/rocky`, '9'),
       media: {
         roots: folders('9'),
@@ -52,6 +64,7 @@ export const rocky: Distro = {
       codename: 'Red Quartz',
       endOfLife: '2035-05-31',
       identity: identity('10'),
+      cloudMedia: cloudMedia('10'),
       repositories: elRepositories(`${site}/pub/rocky`, '10'),
       media: {
         roots: folders('10'),

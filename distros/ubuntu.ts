@@ -12,11 +12,14 @@ const PORTS = 'http://ports.ubuntu.com/ubuntu-ports'
 const OLD = 'http://old-releases.ubuntu.com/ubuntu'
 const COMPONENTS = ['main', 'restricted', 'universe', 'multiverse']
 const KEYRING = '/usr/share/keyrings/ubuntu-archive-keyring.gpg' // package ubuntu-keyring
+const CLOUD_KEYRING = '/usr/share/keyrings/ubuntu-cloudimage-keyring.gpg' // Ubuntu's own ubuntu-keyring
 const keyAt = (fingerprint: string) =>
   `https://keyserver.ubuntu.com/pks/lookup?op=get&search=0x${fingerprint}`
 
 /** "Ubuntu CD Image Automatic Signing Key (2012)" */
 const MEDIA_KEY = '843938DF228D22F7B3742BC0D94AA3F0EFE21092'
+/** "UEC Image Automatic Signing Key", which signs the lists of cloud images */
+const CLOUD_KEY = 'D2EB44626FDDC30B513D5BB71A5D6C4C7DB87C81'
 /** "Ubuntu Archive Automatic Signing Key (2018)", which signs all releases from 18.10 on */
 const ARCHIVE_KEY = 'F6ECB3762474EDA9D21B7022871920D1991BC93C'
 
@@ -46,6 +49,13 @@ const release = (
     signature: { beside: 'SHA256SUMS.gpg' },
     file: new RegExp(`^ubuntu-(?<point>${version}(\\.\\d+)?)-live-server-amd64\\.iso$`),
     key: { fingerprints: [MEDIA_KEY], file: KEYRING, url: keyAt(MEDIA_KEY) },
+  },
+  cloudMedia: {
+    roots: [`https://cloud-images.ubuntu.com/releases/${codename}/release/`],
+    sums: 'SHA256SUMS',
+    signature: { beside: 'SHA256SUMS.gpg' },
+    file: new RegExp(`^ubuntu-${version}-server-cloudimg-amd64\\.img$`),
+    key: { fingerprints: [CLOUD_KEY], file: CLOUD_KEYRING, url: keyAt(CLOUD_KEY) },
   },
 })
 
@@ -89,6 +99,11 @@ const amd64 = {
     bootLoader: 'debian/boot-loader.sh',
     bootPackages: ['shim-signed', 'grub-pc', 'grub-efi-amd64-bin', 'grub-efi-amd64-signed'],
   },
+  // What its installer leaves for a first boot, a cloud image has as well.
+  cloudImage: {
+    packages: 'debian/packages.sh',
+    finish: ['debian/kernels.sh', 'ubuntu/installed.sh', 'debian/cloud-image.sh'],
+  },
   installer: {
     boot: [{ kernel: '/casper/vmlinuz', initrd: '/casper/initrd' }],
     // Words behind "---" would be the new system's; it gets its own.
@@ -124,6 +139,7 @@ const amd64 = {
     limits: { silentSeconds: 1800, seconds: 7200 },
   },
   setup: [...debian.setup, 'ubuntu/setup.sh'],
+  rootTar: debian.rootTar,
   cleanUp: debian.cleanUp,
   environment: { COMPONENTS: COMPONENTS.join(' '), MIRROR, SECURITY_MIRROR },
 } as const satisfies Distro

@@ -17,6 +17,9 @@ HOSTS
 # Volumes are found by what is on them: the list of devices names the disk of the build.
 rm -f /etc/lvm/devices/system.devices
 
+# --- The mirror of the build (packages.sh).
+rm -f /etc/yum.repos.d/hybrid-images-build.repo
+
 # --- The installer's answers and logs, package caches, histories.
 rm -f /root/anaconda-ks.cfg /root/original-ks.cfg /root/install.log* /root/.bash_history
 rm -rf /var/log/anaconda /root/.ssh /var/lib/cloud/*

@@ -2,11 +2,14 @@
 # Sets up a fresh Enterprise Linux (7 and later) as a hybrid image. Runs inside the new system, as root,
 # without services running.
 #
-# Environment: TITLE ("Rocky Linux 9 (Blue Onyx)"), IMAGE_NAME, IMAGE_VERSION, HOMEPAGE, ESP_UUID.
+# Environment: TITLE ("Rocky Linux 9 (Blue Onyx)"), IMAGE_NAME, IMAGE_VERSION, HOMEPAGE, ESP_UUID
+# (empty where there is no EFI system partition).
 set -eu
 
-# --- The installer knows nothing of the EFI system partition.
-echo "UUID=$ESP_UUID /boot/efi vfat umask=0077,nofail,shortname=winnt 0 0" >>/etc/fstab
+# --- The installer knows nothing of the EFI system partition; a cloud image does, where it has one.
+if [ -n "$ESP_UUID" ] && ! grep -q '[[:space:]]/boot/efi[[:space:]]' /etc/fstab; then
+  echo "UUID=$ESP_UUID /boot/efi vfat umask=0077,nofail,shortname=winnt 0 0" >>/etc/fstab
+fi
 
 # --- Boot menu and log-in on the first serial port; the kernel's own words are the boot loader's.
 cat >>/etc/default/grub <<'GRUB'

@@ -1,8 +1,8 @@
 #!/bin/sh
-# After Ubuntu's installer: takes away what it has cloud-init do on the first boot, in place of the
-# metadata service.
+# After Ubuntu's installer, or in its cloud image: takes away what cloud-init is told to do on the first boot, in
+# place of the metadata service.
 #
-# Environment: none. Runs inside the new system, before debian/installed.sh does the boot loaders.
+# Environment: none. Runs inside the new system, before the boot loaders are set up.
 set -eu
 export DEBIAN_FRONTEND=noninteractive
 
