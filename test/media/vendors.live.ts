@@ -12,11 +12,12 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { distros } from '../../distros/all.ts'
 import type { Distro, Release } from '../../distros/distro.ts'
-import { checkUpdate } from '../../lib/image/updates.ts'
+import { checkUpdate, pointRelease } from '../../lib/image/updates.ts'
 import { findKeys } from '../../lib/media/keys.ts'
 import { fetchMedia } from '../../lib/media/media.ts'
 import { validateRelease } from '../../lib/image/validate.ts'
 import { needPackages, run, workDir } from '../live.ts'
+import { refusal } from '../refusal.ts'
 
 needPackages({ curl: 'curl' })
 
@@ -106,6 +107,58 @@ const LAYOUTS: Record<string, Layout> = {
   'centos-8': vault('CentOS-8.5.2111-x86_64-boot.iso', '8.5.2111', bsd),
   'centos-stream9': stream('9'),
   'centos-stream10': stream('10'),
+}
+
+/** Cloud images: name of the list's newest, and others that are none of ours. */
+const cloud = (style: Layout['style'], point: string, newest: string, ...others: string[]) => ({
+  ...{ style, point, newest },
+  names: [...others, newest],
+})
+const CLOUD_LAYOUTS: Record<string, Layout> = {
+  ...Object.fromEntries(
+    ['11', '12', '13'].map((one) => {
+      const name = `debian-${one}-generic-amd64.qcow2`
+      const others = [`debian-${one}-genericcloud-amd64.qcow2`, `debian-${one}-generic-arm64.qcow2`]
+      return [`debian-${one}`, cloud(gnu, name, name, ...others)]
+    }),
+  ),
+  ...Object.fromEntries(
+    ['20.04', '22.04', '24.04'].map((one) => {
+      const name = `ubuntu-${one}-server-cloudimg-amd64.img`
+      const others = [name.replace('amd64', 'arm64'), name.replace('.img', '.squashfs')]
+      return [`ubuntu-${one}`, cloud(binary, name, name, ...others)]
+    }),
+  ),
+  ...Object.fromEntries(
+    ['8', '9', '10'].flatMap((one) => {
+      const rocky = (kind: string, point: string) =>
+        `Rocky-${one}-GenericCloud-${kind}-${point}.x86_64.qcow2`
+      const alma = (point: string) => `AlmaLinux-${one}-GenericCloud-${point}.x86_64.qcow2`
+      const built = `${one}.10-20260901`
+      const older = `${one}.9-20260801.0`
+      return [
+        [
+          `rocky-${one}`,
+          cloud(
+            bsd,
+            `${one}.10`,
+            rocky('Base', `${built}.0`),
+            rocky('Base', older),
+            rocky('LVM', `${built}.0`),
+            `Rocky-${one}-GenericCloud-Base.latest.x86_64.qcow2`,
+          ),
+        ],
+        [`almalinux-${one}`, cloud(gnu, `${one}.10`, alma(built), alma(older), alma('latest'))],
+      ]
+    }),
+  ),
+  ...Object.fromEntries(
+    ['9', '10'].map((one) => {
+      const name = (day: string) => `CentOS-Stream-GenericCloud-${one}-${day}.x86_64.qcow2`
+      const others = [name('20261103.0'), name('latest'), name('20261110.0').replace('x86', 'ppc')]
+      return [`centos-stream${one}`, cloud(bsd, '20261110.0', name('20261110.0'), ...others)]
+    }),
+  ),
 }
 
 const makeKey = async () =>
@@ -223,6 +276,33 @@ for (const [name, distro, release] of all) {
     await publish(release, { ...layout, names: ['renamed-1.iso'] })
     const { problem } = await ask()
     assert.match(problem!, /Cannot find media matching .*(listed are renamed-1\.iso|lists no file)/)
+  })
+}
+vendors('cloud images are here of every release that has some', () => {
+  const named = all.filter(([, , { cloudMedia }]) => cloudMedia).map(([name]) => name)
+  assert.equal(Object.keys(CLOUD_LAYOUTS).sort(), named.sort())
+})
+for (const [name, layout] of Object.entries(CLOUD_LAYOUTS)) {
+  vendors(`${name}: the newest cloud image is found, verified and fetched`, async () => {
+    const [, , release] = all.find(([one]) => one === name)!
+    const asMedia = { ...release, media: release.cloudMedia! }
+    await publish(asMedia, layout)
+    const { media } = moved(asMedia)
+    const cache = join(dir, `cloud-${name}`)
+    const trust = media.key && (await findKeys(media.key, undefined, cache, fetching))
+    const unsigned = media.signature === 'none'
+    const source = { ...media, name, trust }
+    if (unsigned) {
+      const message = await refusal(fetchMedia(source, cache, fetching))
+      assert.match(message, /^Cannot trust .*: the vendor does not sign it$/)
+    }
+    const pinned = unsigned ? sha256(layout.newest) : undefined
+    const { path } = await fetchMedia({ ...source, pinned }, cache, fetching)
+    assert.is(await readFile(path, 'utf8'), layout.newest)
+    assert.is(pointRelease(asMedia, layout.newest), layout.point)
+    if (unsigned) return
+    await publish(asMedia, layout, forger)
+    assert.match(await refusal(fetchMedia(source, cache, fetching)), /^Cannot trust /)
   })
 }
 vendors('build-images validate asks for folders, packages and keys', async () => {
