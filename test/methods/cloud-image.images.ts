@@ -5,7 +5,9 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { execFileSync } from 'node:child_process'
-import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises'
+import { chmod, lstat, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import {
   assertNothingLeft,
@@ -13,6 +15,7 @@ import {
   machineMirrors,
   needPackages,
   run,
+  start,
   workDir,
 } from '../live.ts'
 
@@ -22,6 +25,10 @@ needPackages({
   '/usr/share/seabios/bios-256k.bin': 'seabios',
   xorriso: 'xorriso',
   debugfs: 'e2fsprogs',
+  getfacl: 'acl',
+  getfattr: 'attr',
+  getcap: 'libcap2-bin',
+  xz: 'xz-utils',
 })
 
 const { dir, remove } = await workDir()
@@ -45,11 +52,21 @@ apt-get -q -y install --no-install-recommends hello
 hello >>/etc/greeting
 systemctl is-active ssh.service >>/etc/greeting
 `
+const words = (output: string, ...more: string[]) => [
+  ...['12', '--method', 'cloud-image', '--output', join(dir, output)],
+  ...(more.includes('--base') ? [] : ['--base', base]),
+  ...(more.includes('--size') ? [] : ['--size', '4G']),
+  ...['--accel', 'tcg', ...guestMirrors, ...more],
+]
 const build = (output: string, ...more: string[]) =>
-  run('create-image-debian', [
-    ...['12', '--method', 'cloud-image', '--base', base, '--output', join(dir, output)],
-    ...['--size', '4G', '--accel', 'tcg', ...guestMirrors, ...more],
-  ])
+  run('create-image-debian', words(output, ...more))
+/** A script of the operator. */
+async function scriptOf(name: string, body: string): Promise<string> {
+  const path = join(dir, name)
+  await writeFile(path, `#!/bin/sh\n${body}`)
+  await chmod(path, 0o755)
+  return path
+}
 let before: string[]
 
 /** A file of the image, by the file system's own debugger. */
@@ -114,16 +131,91 @@ cloud(
     assertNothingLeft(before)
   },
 )
-cloud('ends with the last words of a script that fails', async () => {
-  const customize = join(dir, 'failing.sh')
-  await writeFile(customize, '#!/bin/sh\necho what went wrong\nexit 7\n')
+cloud('packs a root tar, from a base that is a tar', async () => {
+  const raw = join(dir, 'disk.raw')
+  execFileSync('qemu-img', ['convert', '-O', 'raw', base, raw])
+  const packed = join(dir, 'base.tar.gz')
+  execFileSync('tar', ['-C', dir, '-S', '-I', 'gzip -1', '-cf', packed, 'disk.raw'])
+  await rm(raw)
+  const customize = await scriptOf(
+    'marks.sh',
+    `set -e
+apt-get install -y --no-install-recommends acl attr libcap2-bin
+mkdir /srv/check
+cd /srv/check
+echo a >file
+chown 1234:4321 file
+chmod 2751 .
+setfattr -n user.note -v kept file
+setfacl -m u:33:rw,g:4444:r file
+cp /bin/true true
+setcap cap_net_raw+ep true
+ln file hard
+`,
+  )
+  const maas = ['--target', 'maas', '--base', packed, '--customize', customize]
+  const { status, stdout, stderr } = await build('bits-tgz', ...maas)
+  assert.is(status, 0, stderr)
+  assert.match(stderr, /^Log in to a deployed machine as debian, /m)
+  await rm(packed)
+  const root = join(dir, 'root')
+  await mkdir(root)
+  // The words of curtin, and --acls.
+  const extract = ['--acls', '--xattrs', '--xattrs-include=*', '--numeric-owner', '-xpf']
+  execFileSync('tar', ['-C', root, ...extract, stdout.trim()], { stdio: 'ignore' })
+  const tool = (program: string, ...more: string[]) =>
+    execFileSync(program, more, { encoding: 'utf8', cwd: root })
+  const { uid, gid, nlink } = await lstat(join(root, 'srv/check/file'))
+  assert.equal({ uid, gid, nlink }, { uid: 1234, gid: 4321, nlink: 2 })
+  assert.is((await lstat(join(root, 'srv/check'))).mode & 0o7777, 0o2751)
+  assert.match(tool('getfacl', '-n', 'srv/check/file'), /^user:33:rw-$[^]*^group:4444:r--$/m)
+  assert.match(tool('getfattr', '-n', 'user.note', 'srv/check/file'), /^user\.note="kept"$/m)
+  assert.match(tool('getcap', 'srv/check/true'), /cap_net_raw=ep/)
+  for (const empty of ['boot', 'dev', 'mnt', 'proc', 'run', 'sys', 'var/tmp', 'var/lib/cloud']) {
+    assert.equal(await readdir(join(root, empty)), [], empty)
+  }
+  assert.not.ok((await readdir(root)).includes('lost+found'))
+  assert.equal((await readdir(join(root, 'curtin'))).sort(), ['DEFAULT_KERNEL', 'curtin-hooks'])
+  const read = (path: string) => readFile(join(root, path), 'utf8')
+  assert.not.match(
+    await read('var/lib/dpkg/status'),
+    /^Package: (linux-image|grub|shim).*\nStatus: .* installed$/m,
+  )
+  assert.is(await read('etc/fstab'), '')
+  assert.is(await read('etc/machine-id'), '')
+  assert.match(await read('etc/cloud/cloud.cfg.d/90_maas.cfg'), /MAAS/)
+  execFileSync('rm', ['-rf', root])
+  assertNothingLeft(before)
+})
+cloud('packs the one kernel that is asked for, and its name for curtin', async () => {
+  const kernel = 'linux-image-cloud-amd64'
+  const named = ['--kernel', kernel, '--name', 'custom-cloudimg.tar.gz']
+  const { status, stdout } = await build('bits-kernel', '--target', 'maas', ...named)
+  assert.is(status, 0)
+  const list = execFileSync('tar', ['-tf', stdout.trim()], { encoding: 'utf8', maxBuffer: 1 << 28 })
+  const boot = list.split('\n').filter((name) => /^\.\/boot\/./.test(name))
+  assert.equal(
+    boot.map((name) => name.replace(/-\d.*-cloud-amd64$/, '')).sort(),
+    ['System.map', 'config', 'initrd.img', 'vmlinuz'].map((name) => `./boot/${name}`),
+  )
+  const custom = ['-xOf', stdout.trim(), './curtin/CUSTOM_KERNEL']
+  assert.is(execFileSync('tar', custom, { encoding: 'utf8' }), kernel)
+  assertNothingLeft(before)
+})
+cloud('ends with the last lines of a script that fails, here on a full disk', async () => {
+  const customize = await scriptOf(
+    'failing.sh',
+    'seq 30\ndd if=/dev/zero of=/fill bs=1M && exit 0\nrm /fill\necho what went wrong\nexit 7\n',
+  )
   const { status, stderr } = await build('bits-failing', '--customize', customize)
   assert.is(status, 1)
   assert.match(
     stderr,
-    /^Error: Installation failed in phase "Set up": it says JOYENT_STATUS_POST=fail: failing\.sh exited with status 7$/m,
+    /^Error: Installation failed in phase "Set up": failing\.sh exited with status 7: what went wrong\n {2}--size gives the new system a larger disk\n {2}Its last lines:\n {4}\d+\n/m,
   )
-  assert.match(stderr, /^what went wrong$/m)
+  assert.match(stderr, /^ {4}dd: .*No space left on device$/m)
+  assert.match(stderr, /^ {4}what went wrong\n?$/m)
+  assert.not.match(stderr, /^ {4}5$/m)
   assert.not.ok((await readdir(join(dir, 'bits-failing'))).includes('debian-12'))
   assertNothingLeft(before)
 })
@@ -132,7 +224,69 @@ cloud('ends with cloud-init’s own errors', async () => {
   await writeFile(own, '#cloud-config\nruncmd:\n  - exit 3\nbootcmd:\n  - [false]\n')
   const { status, stderr } = await build('bits-bad', '--user-data', own)
   assert.is(status, 1)
-  assert.match(stderr, /^Error: .*JOYENT_STATUS_CLOUD_INIT=fail: error: cloud-init, /m)
+  assert.match(
+    stderr,
+    /^Error: Installation failed in phase "Wait for cloud-init": cloud-init did not end well: /m,
+  )
+  assert.match(stderr, /bootcmd/)
+  assertNothingLeft(before)
+})
+cloud('ends with what cloud-init’s schema says, where cloud-init itself goes on', async () => {
+  const own = join(dir, 'odd-user-data')
+  await writeFile(own, '#cloud-config\npackages: 7\n')
+  const { status, stderr } = await build('bits-odd', '--user-data', own)
+  assert.is(status, 1)
+  assert.match(stderr, /^Error: .*cloud-init did not end well: [^]*\bpackages\b/m)
+  assertNothingLeft(before)
+})
+cloud('names the kernel package that does not exist, before anything is installed', async () => {
+  const { status, stderr } = await build('bits-nonesuch', '--kernel', 'linux-image-nonesuch')
+  assert.is(status, 1)
+  assert.match(
+    stderr,
+    /^Error: .*packages\.sh exited with status 1: error: apt can't install package linux-image-nonesuch$/m,
+  )
+  assert.not.match(stderr, /^Setting up /m)
+  assertNothingLeft(before)
+})
+cloud('says that the guest’s proxy refuses', async () => {
+  const proxy = createServer((_, response) => response.writeHead(403).end())
+  await new Promise<void>((done) => proxy.listen(0, '127.0.0.1', done))
+  const { port } = proxy.address() as AddressInfo
+  try {
+    const { status, stderr } = await build('bits-proxy', '--proxy', `http://127.0.0.1:${port}`)
+    assert.is(status, 1)
+    assert.match(
+      stderr,
+      /^Error: .*apt does not reach its sources through the proxy http:\/\/[\d.]+:\d+\n/m,
+    )
+    assert.match(stderr, /^ {4}.*403 +Forbidden/m)
+  } finally {
+    proxy.close()
+  }
+  assertNothingLeft(before)
+})
+cloud('takes back everything when it is interrupted', async () => {
+  const { child, outcome, shows } = start('create-image-debian', words('bits-interrupted'))
+  await shows(/Linux version/)
+  child.kill('SIGINT')
+  assert.is((await outcome).status, 130)
+  assert.equal(await readdir(join(dir, 'bits-interrupted')).catch(() => []), [])
+  assertNothingLeft(before)
+})
+cloud('says that this machine’s disk is full', async () => {
+  const tmpfs = join(dir, 'tmpfs')
+  await mkdir(tmpfs)
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=100M', 'tmpfs', tmpfs])
+  try {
+    const env = { TMPDIR: tmpfs }
+    const { status, stderr } = await run('create-image-debian', words('bits-full'), { env })
+    assert.is(status, 1)
+    assert.match(stderr, /^Error: qemu-img .*No space left on device.*\n {2}The disk is full/m)
+    assert.equal(await readdir(tmpfs), [])
+  } finally {
+    execFileSync('umount', [tmpfs])
+  }
   assertNothingLeft(before)
 })
 cloud('says so when the base is none, or too large', async () => {
@@ -145,7 +299,12 @@ cloud('says so when the base is none, or too large', async () => {
     ...['--output', join(dir, 'bits-none'), '--accel', 'tcg'],
   ])
   assert.is(none.status, 1)
-  assert.match(none.stderr, /^Error: Cannot use base image ".*none\.qcow2": .*No such file/m)
+  assert.match(none.stderr, /^Error: Cannot use base image ".*none\.qcow2": no such file/m)
+  const tree = join(dir, 'tree.tar.xz')
+  execFileSync('tar', ['-C', '/', '-cJf', tree, 'etc/passwd', 'etc/group', 'etc/hostname'])
+  const files = await build('bits-tree', '--base', tree)
+  assert.is(files.status, 1)
+  assert.match(files.stderr, /^Error: Cannot use base image ".*": it is a tar of 3 files, none/m)
   assertNothingLeft(before)
 })
 cloud('says so when nobody does what the seed says', async () => {
