@@ -88,9 +88,15 @@ export async function mediumOf({ dir, kit }: Bench, name: string): Promise<strin
 }
 
 /** Command line of a build from that medium. */
-export const recipeWords = ({ dir }: Bench, name: string, iso: string, layout = 'plain') => [
+export const recipeWords = (
+  { dir }: Bench,
+  name: string,
+  iso: string,
+  layout = 'plain',
+  output = join(dir, `bits-${name}`),
+) => [
   ...[name.slice(name.indexOf('-') + 1), '--method', 'installer', '--layout', layout],
-  ...['--iso', iso, '--output', join(dir, `bits-${name}`), '--cache', join(dir, 'cache')],
+  ...['--iso', iso, '--output', output, '--cache', join(dir, 'cache')],
   ...['--size', '2G', '--memory', '512M', '--cpus', '1', '--accel', 'tcg'],
 ]
 

@@ -158,9 +158,11 @@ const STAND_INS: Record<string, string> = {
   parted: '',
   udevadm: '',
   'mkfs.vfat': '',
-  // Nothing is mounted in the new system: what was put on the partition before appears in the folder.
-  mount: '[ "$2" = /mnt ] || cp -r /mnt/. "$2"/',
-  umount: '',
+  // No partition is mounted in the new system: what was put on it before appears in the folder. What binds
+  // one folder to another does so.
+  mount:
+    'if [ "$1" = --bind ]; then busybox mount -o bind "$2" "$3"; elif [ "$2" != /mnt ]; then cp -r /mnt/. "$2"/; fi',
+  umount: 'if [ "$1" = /mnt ]; then busybox umount /mnt 2>/dev/null; fi',
   chkconfig: '',
   journalctl: 'exit',
   curtin:
@@ -225,9 +227,11 @@ export async function makeVendorMedium(
     await mkdir(join(root, name), { recursive: true })
   await cp(kit.busybox, join(root, 'bin/busybox'))
   // Busybox' own shell prefers its programs to those in $PATH, stand-ins of the same name included; and
-  // it has no install, and no sfdisk.
+  // it has no install and no sfdisk, and less of a few others.
   await cp('/bin/dash', join(root, 'bin/sh'))
-  const programs = ['/usr/bin/install', '/usr/sbin/sfdisk']
+  const programs = ['bin/install', 'bin/tar', 'bin/dd', 'bin/find', 'sbin/sfdisk'].map(
+    (name) => `/usr/${name}`,
+  )
   for (const path of programs) await cp(path, join(root, 'bin', basename(path)))
   const linked = execFileSync('ldd', ['/bin/dash', ...programs], { encoding: 'utf8' })
   for (const [, path] of linked.matchAll(/(?:=> |^\t)(\/\S+) \(/gm)) {

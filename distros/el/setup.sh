@@ -7,7 +7,7 @@
 set -eu
 
 # --- The installer knows nothing of the EFI system partition; a cloud image does, where it has one.
-if [ -n "$ESP_UUID" ] && ! grep -q '[[:space:]]/boot/efi[[:space:]]' /etc/fstab; then
+if [ -n "$ESP_UUID" ] && ! grep -qs '[[:space:]]/boot/efi[[:space:]]' /etc/fstab; then
   echo "UUID=$ESP_UUID /boot/efi vfat umask=0077,nofail,shortname=winnt 0 0" >>/etc/fstab
 fi
 

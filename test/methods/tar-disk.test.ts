@@ -18,7 +18,6 @@ async function runInside(dir: string, programs: Record<string, string> = {}) {
     tar: 'exec /bin/tar "$@"',
     mount: '',
     umount: '',
-    mountpoint: 'exit 1',
     findmnt: 'echo /',
     ...programs,
   }

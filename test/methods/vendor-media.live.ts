@@ -4,6 +4,9 @@
  */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { execFileSync } from 'node:child_process'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { distros } from '../../distros/all.ts'
 import { MEDIA, mediumOf, recipeBench, recipeWords, tryRecipe } from '../every-recipe.ts'
 import { assertNothingLeft, leftovers, run, workDir } from '../live.ts'
@@ -34,6 +37,35 @@ for (const [name, layout] of [
       assertNothingLeft(before)
     },
   )
+}
+for (const name of ['rocky-9', 'ubuntu-24.04']) {
+  whole(`${name}: the new system packs itself as a root tar, for MAAS`, async () => {
+    const output = join(dir, `tgz-${name}`)
+    const [distro] = name.split('-')
+    const { status, stdout } = await run(`create-image-${distro}`, [
+      ...recipeWords(bench, name, await mediumOf(bench, name), 'plain', output),
+      ...['--target', 'maas', '--name', 'custom-tree'],
+    ])
+    assert.is(status, 0)
+    const tar = stdout.trim()
+    assert.match(tar, /custom-tree\.tar\.gz$/)
+    const list = execFileSync('tar', ['--numeric-owner', '-tvf', tar], { encoding: 'utf8' })
+    for (const path of [
+      'etc/cloud/cloud.cfg.d/90_maas.cfg',
+      'curtin/curtin-hooks',
+      'boot/',
+      'dev/',
+    ]) {
+      assert.match(list, new RegExp(` 0/0 .* \\./${path}$`, 'm'))
+    }
+    assert.not.match(list, / \.\/(dev|proc|sys|lost\+found)\/./)
+    const efi = / \.\/boot\/efi\/EFI\/rocky\/shimx64\.efi$/m
+    assert.is(efi.test(list), name === 'rocky-9', 'loaders stay where nobody brings them')
+    const fstab = execFileSync('tar', ['-xOf', tar, './etc/fstab'], { encoding: 'utf8' })
+    assert.is(fstab, '')
+    await rm(output, { recursive: true })
+    assertNothingLeft(before)
+  })
 }
 whole('refuses the medium of another release or distro before it is booted', async () => {
   const nine = await mediumOf(bench, 'rocky-9')
