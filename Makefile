@@ -15,7 +15,8 @@
 # OPTIONS    more options of ./bin/create-image-ubuntu
 # HTTP_PROXY is taken from the environment, as are https_proxy and no_proxy, in either case
 #
-# The two tar files are made from packages, without a virtual machine. Each build is kept below bits/.
+# The two tar files are made from packages, without a virtual machine; with OPTIONS="--method cloud-image" from
+# the vendor's cloud image. Each build is kept below bits/.
 
 SERIES ?= jammy
 ARCH ?= amd64

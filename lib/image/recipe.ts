@@ -130,7 +130,10 @@ export const imageOptions = {
   },
   key: { arg: 'FILE', help: "the vendor's signing key; its fingerprint has to be the known one" },
   answers: { arg: 'FILE', help: "more answers for the installer, behind this project's own" },
-  base: { arg: 'PATH|URL', help: "cloud image instead of the vendor's newest: qcow2 or raw" },
+  base: {
+    arg: 'PATH|URL',
+    help: "cloud image instead of the vendor's newest: qcow2, raw, or a tar of one",
+  },
   files: {
     arg: 'DIR',
     help: 'what --customize can fetch at http://$HYBRID_HTTP_IP:$HYBRID_HTTP_PORT/',
