@@ -4,26 +4,36 @@ import { execFileSync } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { distros } from '../../distros/all.ts'
 import { debian } from '../../distros/debian.ts'
-import { findRelease } from '../../distros/distro.ts'
+import { findRelease, systemOf } from '../../distros/distro.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 const definition = suite('debian')
-definition('names scripts that are there, and that a POSIX shell can read', async () => {
-  for (const script of [
-    ...debian.setup,
-    debian.bootstrap!.bootLoader,
-    ...debian.installer.installed,
-    debian.cleanUp,
-  ]) {
-    const path = join(root, 'distros', script)
-    execFileSync('sh', ['-n', path])
-    const text = await readFile(path, 'utf8')
-    assert.match(text, /^#!\/bin\/sh\n# \S/, `${script} says what it is for`)
-    assert.match(text, /^set -eu$/m, `${script} stops at the first error`)
-  }
-})
+definition(
+  'as every other names scripts that are there, and that a POSIX shell can read',
+  async () => {
+    const systems = distros.flatMap((distro) => [
+      distro,
+      ...distro.releases.map((release) => systemOf(distro, release)),
+    ])
+    const scripts = systems.flatMap(
+      ({ setup, bootstrap, installer, cloudImage, rootTar, cleanUp }) => [
+        ...[...setup, ...installer.installed, ...(rootTar ?? []), cleanUp],
+        ...(bootstrap ? [bootstrap.initramfs, bootstrap.bootLoader] : []),
+        ...(cloudImage ? [cloudImage.packages, ...cloudImage.finish] : []),
+      ],
+    )
+    for (const script of new Set(scripts)) {
+      const path = join(root, 'distros', script)
+      execFileSync('sh', ['-n', path])
+      const text = await readFile(path, 'utf8')
+      assert.match(text, /^#!\/bin\/sh\n# \S/, `${script} says what it is for`)
+      assert.match(text, /^set -eu$/m, `${script} stops at the first error`)
+    }
+  },
+)
 definition('has each package once, releases in order, and days that exist', () => {
   for (const release of debian.releases) {
     const all = [release.kernel, ...debian.packages, ...release.packages]
