@@ -15,7 +15,7 @@ if [ -f "/boot/vmlinuz-$version" ]; then
     # The one that runs is protected, and its packages have several names.
     # shellcheck disable=SC2046
     dnf -q -y --setopt=protect_running_kernel=False remove \
-      $(rpm -q --whatprovides "$image" "/lib/modules/$other" | grep -v 'not owned' | sort -u) ||
+      $(rpm -qf "$image" "/lib/modules/$other" | grep -v ' ' | sort -u) ||
       echo "kernel $other stays"
   done
   rm -f /boot/*rescue* /boot/loader/entries/*rescue*

@@ -31,6 +31,7 @@ import {
   RUN,
   SEED_LABEL,
   userData,
+  VENDOR_DATA,
 } from './cloud-seed.ts'
 import { guestAddress } from './guest-address.ts'
 import type { GuestScript } from './guest.ts'
@@ -175,6 +176,7 @@ async function writeSeed(build: Build): Promise<string> {
     await writeTree(
       [
         text('meta-data', META_DATA),
+        text('vendor-data', VENDOR_DATA),
         text('user-data', userData(own === undefined ? undefined : await readFile(own, 'utf8'))),
         text(`${ON_CD}/run`, RUN),
         text(`${ON_CD}/set-up`, guest.script),

@@ -18,6 +18,12 @@ export const CLOUD_MARKERS = ['BOOT', 'CLOUD_INIT', 'POST'] as const
 
 export const META_DATA = 'instance-id: hybrid-images-build\nlocal-hostname: image-build\n'
 
+/**
+ * Nobody is to log in at the build: the vendor's default user would stay in the image, with the right to do all.
+ * Said as a vendor says it, the operator's user-data has the last word.
+ */
+export const VENDOR_DATA = '#cloud-config\nusers: []\n'
+
 const BOUNDARY = '=====hybrid-images====='
 
 /** Sets $serial to the machine's serial console: a PL011 on QEMU's board for arm64, which no PC has. */

@@ -182,6 +182,7 @@ ln file hard
     /^Package: (linux-image|grub|shim).*\nStatus: .* installed$/m,
   )
   assert.is(await read('etc/fstab'), '')
+  assert.not.match(await read('etc/passwd'), /^debian:/m) // deployed, cloud-init makes it
   assert.is(await read('etc/machine-id'), '')
   assert.match(await read('etc/cloud/cloud.cfg.d/90_maas.cfg'), /MAAS/)
   execFileSync('rm', ['-rf', root])
