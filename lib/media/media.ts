@@ -130,7 +130,7 @@ async function cachedMedia(source: MediaSource, cache: string, notePath: string)
   const text = await readFile(notePath, 'utf8').catch(() => undefined)
   const missing = (what: string) =>
     new BuildError(`Cannot use ${source.name}'s media offline: ${what}`, {
-      hint: 'Fetch it once with a network, or name a file with --iso',
+      hint: 'Fetch it once with a network, or name a file with --iso or --base',
     })
   if (text === undefined) throw missing(`the cache ${cache} has none`)
   const note = JSON.parse(text) as Note

@@ -133,7 +133,7 @@ async function setUpOn(
 
 /** The base image, verified: the operator's, or the vendor's newest. */
 async function findBase(build: Build, options: FetchOptions, offline: boolean): Promise<Media> {
-  const { recipe } = build
+  const { distro, recipe } = build
   const { base, pinned } = wanted(recipe)
   const cache = join(recipe.cache, 'media')
   const fetching = { ...options, env: recipe.proxyEnv, offline }
@@ -147,9 +147,10 @@ async function findBase(build: Build, options: FetchOptions, offline: boolean): 
   }
   const { key, ...media } = cloudMedia
   const dry = { path: 'BASE.qcow2', name: 'BASE', digest: undefined, from: media.roots[0]! }
+  const name = `${distro.name}-${recipe.release.version}-cloud` // not the image's, which --name chooses
   const find = async () => {
     const trust = key && (await findKeys(key, undefined, cache, fetching))
-    return fetchMedia({ ...media, name: `${recipe.name}-cloud`, trust, pinned }, cache, fetching)
+    return fetchMedia({ ...media, name, trust, pinned }, cache, fetching)
   }
   return act<Media>(`find the newest ${media.file.source} in ${media.roots.join(', ')}`, find, dry)
 }

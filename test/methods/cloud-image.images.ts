@@ -69,12 +69,8 @@ async function scriptOf(name: string, body: string): Promise<string> {
 }
 let before: string[]
 
-/** A file of the image, by the file system's own debugger. */
-async function fileOf(manifest: string, path: string): Promise<string> {
-  const raw = join(dir, 'look.raw')
-  execFileSync('rm', ['-f', raw])
-  const image = manifest.replace(/imgmanifest$/, 'zfs.gz')
-  assert.is((await run('convert-image', [image, raw])).status, 0)
+/** A file of an image as a raw disk, by the file system's own debugger. */
+function fileOf(raw: string, path: string): string {
   const table = JSON.parse(execFileSync('sfdisk', ['--json', raw], { encoding: 'utf8' })) as {
     partitiontable: { partitions: { start: number; size: number }[] }
   }
@@ -122,12 +118,17 @@ cloud(
     assert.match(stderr, /^JOYENT_STATUS_CLOUD_INIT=ok$/m)
     const manifest = stdout.trim()
     assert.is((await run('inspect-image', [manifest])).status, 0)
-    assert.is(await fileOf(manifest, '/etc/greeting'), 'from the host\nHello, world!\nactive\n')
-    assert.is(await fileOf(manifest, '/etc/own'), 'own')
-    assert.match(await fileOf(manifest, '/etc/cloud/cloud.cfg.d/90_smartos.cfg'), /SmartOS/)
-    assert.is(await fileOf(manifest, '/etc/machine-id'), '')
-    assert.is(await fileOf(manifest, '/var/lib/systemd/random-seed'), '')
-    assert.is(await fileOf(manifest, '/var/lib/cloud/data/instance-id'), '')
+    const raw = join(dir, 'look.raw')
+    const image = manifest.replace(/imgmanifest$/, 'zfs.gz')
+    assert.is((await run('convert-image', [image, raw])).status, 0)
+    assert.is(fileOf(raw, '/etc/greeting'), 'from the host\nHello, world!\nactive\n')
+    assert.is(fileOf(raw, '/etc/own'), 'own')
+    assert.match(fileOf(raw, '/etc/cloud/cloud.cfg.d/90_smartos.cfg'), /SmartOS/)
+    assert.is(fileOf(raw, '/etc/machine-id'), '')
+    assert.is(fileOf(raw, '/var/lib/systemd/random-seed'), '')
+    assert.is(fileOf(raw, '/var/lib/cloud/data/instance-id'), '')
+    assert.not.match(fileOf(raw, '/etc/passwd'), /^debian:/m)
+    await rm(raw)
     assertNothingLeft(before)
   },
 )
