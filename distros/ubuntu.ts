@@ -3,7 +3,7 @@
  * https://wiki.ubuntu.com/SecurityTeam/FAQ#GPG_Keys_used_by_Ubuntu
  */
 import { debian, debianPackages } from './debian.ts'
-import type { Distro, Release } from './distro.ts'
+import type { Arch, Distro, Release, ReleaseMedia } from './distro.ts'
 
 const MIRROR = 'http://archive.ubuntu.com/ubuntu'
 const SECURITY_MIRROR = 'http://security.ubuntu.com/ubuntu'
@@ -22,6 +22,14 @@ const MEDIA_KEY = '843938DF228D22F7B3742BC0D94AA3F0EFE21092'
 const CLOUD_KEY = 'D2EB44626FDDC30B513D5BB71A5D6C4C7DB87C81'
 /** "Ubuntu Archive Automatic Signing Key (2018)", which signs all releases from 18.10 on */
 const ARCHIVE_KEY = 'F6ECB3762474EDA9D21B7022871920D1991BC93C'
+
+const cloudMedia = (version: string, codename: string, arch: Arch = 'amd64'): ReleaseMedia => ({
+  roots: [`https://cloud-images.ubuntu.com/releases/${codename}/release/`],
+  sums: 'SHA256SUMS',
+  signature: { beside: 'SHA256SUMS.gpg' },
+  file: new RegExp(`^ubuntu-${version}-server-cloudimg-${arch}\\.img$`),
+  key: { fingerprints: [CLOUD_KEY], file: CLOUD_KEYRING, url: keyAt(CLOUD_KEY) },
+})
 
 const release = (
   version: string,
@@ -50,13 +58,7 @@ const release = (
     file: new RegExp(`^ubuntu-(?<point>${version}(\\.\\d+)?)-live-server-amd64\\.iso$`),
     key: { fingerprints: [MEDIA_KEY], file: KEYRING, url: keyAt(MEDIA_KEY) },
   },
-  cloudMedia: {
-    roots: [`https://cloud-images.ubuntu.com/releases/${codename}/release/`],
-    sums: 'SHA256SUMS',
-    signature: { beside: 'SHA256SUMS.gpg' },
-    file: new RegExp(`^ubuntu-${version}-server-cloudimg-amd64\\.img$`),
-    key: { fingerprints: [CLOUD_KEY], file: CLOUD_KEYRING, url: keyAt(CLOUD_KEY) },
-  },
+  cloudMedia: cloudMedia(version, codename),
 })
 
 const amd64 = {
@@ -150,6 +152,10 @@ export const ubuntu: Distro = {
   ...amd64,
   others: {
     arm64: {
+      releases: amd64.releases.map((one) => ({
+        ...one,
+        cloudMedia: cloudMedia(one.version, one.codename, 'arm64'),
+      })),
       packages: [...new Set([...debianPackages, 'apparmor', ...bootPackages])],
       bootstrap: {
         ...amd64.bootstrap,

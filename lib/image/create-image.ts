@@ -261,7 +261,7 @@ const makers: Record<ImageFormat, Maker> = {
   async qcow2(method, build, host, path, options) {
     const { recipe, scope, work } = build
     const disk = await makeDisk(recipe.disk, work, scope)
-    const done = await filled(method, build, host, disk.path, options)
+    const done = await logged(build, () => method.fill(build, host, disk.path, options))
     const compression = compressionOf(recipe.variables['compression'])
     const write = (report: Report) => writeQcow2(disk.path, path, report, compression)
     return { ...done, image: await step('Write the image', write) }

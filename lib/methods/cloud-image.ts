@@ -6,6 +6,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Distro, systemOf } from '../../distros/distro.ts'
+import { architectures } from '../../distros/architectures.ts'
 import { BuildError } from '../cli/errors.ts'
 import { step } from '../cli/progress.ts'
 import { act } from '../cli/run.ts'
@@ -147,7 +148,8 @@ async function findBase(build: Build, options: FetchOptions, offline: boolean): 
   }
   const { key, ...media } = cloudMedia
   const dry = { path: 'BASE.qcow2', name: 'BASE', digest: undefined, from: media.roots[0]! }
-  const name = `${distro.name}-${recipe.release.version}-cloud` // not the image's, which --name chooses
+  const { suffix } = architectures[recipe.arch]
+  const name = `${distro.name}-${recipe.release.version}${suffix}-cloud` // not the image's, which --name chooses
   const find = async () => {
     const trust = key && (await findKeys(key, undefined, cache, fetching))
     return fetchMedia({ ...media, name, trust, pinned }, cache, fetching)
