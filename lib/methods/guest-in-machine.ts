@@ -1,6 +1,5 @@
 /** The guest of a machine, which sets itself up and, for a root tar, packs itself. */
-import type { Distro } from '../../distros/distro.ts'
-import { systemOf } from '../../distros/distro.ts'
+import { type Distro, systemOf } from '../../distros/distro.ts'
 import type { Recipe } from '../image/recipe.ts'
 import { guestOf, type GuestScript, type StagedFile, stagedGuest } from './guest.ts'
 import { tarDiskLines } from './tar-disk.ts'

@@ -38,12 +38,11 @@ export function followMmdebstrap(): (line: string) => [number, string] | undefin
   }
 }
 
+const WHEN_FULL = 'The disk is full: free some space, or set TMPDIR to a directory with 4 GiB free'
+
 /** What to do about a complaint; the first that fits, so what is special comes first. */
 const HINTS: [RegExp, string][] = [
-  [
-    /No space left on device|not enough free space|don't have enough free space/i,
-    'The disk is full: free some space, or set TMPDIR to a directory with 4 GiB free',
-  ],
+  [/No space left on device|not enough free space|don't have enough free space/i, WHEN_FULL],
   [/Unable to locate package|has no installation candidate/, 'Check --include and --kernel'],
   [/404|does not have a Release file/, 'Check --mirror: it has to hold dists/<codename>/Release'],
   [
@@ -67,7 +66,8 @@ const ECHO =
 /** What went wrong, from everything that mmdebstrap printed. */
 export function mmdebstrapError(output: string): BuildError {
   const lines = output.split('\n').map((line) => line.trim())
-  const failed = explainScript(lines.filter((line) => !line.startsWith('I: ')).join('\n'))
+  const said = lines.filter((line) => !line.startsWith('I: ')).join('\n')
+  const failed = explainScript(said, WHEN_FULL)
   if (failed) return new BuildError(`In the new system ${failed.what}`, { hint: failed.hint })
   // dpkg names the package on one line and the reason on the next.
   const complaints = lines.flatMap((line, i) => {

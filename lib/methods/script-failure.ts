@@ -24,16 +24,17 @@ const COMPLAINT = /^(error:|E:)/
 export const lastLines = (lines: readonly string[]): string =>
   ['Its last lines:', ...lines.slice(-LAST_LINES)].join('\n    ')
 
-/** What to do about the lines of a failed script, where they tell. */
-const HINTS: [RegExp, string][] = [
-  [
-    /No space left on device|not enough free space|don't have enough free space/i,
-    '--size gives the new system a larger disk',
-  ],
-]
+const FULL = /No space left on device|not enough free space|don't have enough free space/i
 
-/** What the console says of a script that failed; undefined when none did. */
-export function explainScript(console: string): Explanation | undefined {
+/**
+ * What the console says of a script that failed; undefined when none did.
+ *
+ * @param whenFull what to do about a full disk: the new system's, unless it is made in a directory of this machine
+ */
+export function explainScript(
+  console: string,
+  whenFull = '--size gives the new system a larger disk',
+): Explanation | undefined {
   const lines = console.split('\n').map((line) => line.trimEnd())
   const end = lines.findLastIndex((line) => END.test(line))
   if (end < 0) return undefined
@@ -41,12 +42,12 @@ export function explainScript(console: string): Explanation | undefined {
   const begin = lines.slice(0, end).findLastIndex((line) => line.endsWith(beginLine(label)))
   const said = lines.slice(begin + 1, end).filter((line) => line.trim() !== '')
   const cause = said.findLast((line) => COMPLAINT.test(line)) ?? said.at(-1)
-  const hint = HINTS.find(([pattern]) => said.some((line) => pattern.test(line)))?.[1]
+  const hints = [
+    ...(said.some((line) => FULL.test(line)) ? [whenFull] : []),
+    ...(said.length > 1 ? [lastLines(said)] : []),
+  ]
   return {
     what: `${label} exited with status ${status}${cause === undefined ? '' : `: ${cause.trim()}`}`,
-    hint:
-      [...(hint === undefined ? [] : [hint]), ...(said.length > 1 ? [lastLines(said)] : [])].join(
-        '\n  ',
-      ) || undefined,
+    hint: hints.join('\n  ') || undefined,
   }
 }
