@@ -101,7 +101,8 @@ schema_is_kept() {
   [ -s /var/lib/cloud/instance/cloud-config.txt ] || return 0
   cloud-init schema --help >/dev/null 2>&1 || return 0
   said=$(cloud-init schema --system 2>&1) && return 0
-  echo "$said" | grep -v '^ *$' | sed 's/^/${COMPLAINT}schema: /'
+  # Headings without a word behind them say nothing.
+  echo "$said" | sed -e '/^ *$/d' -e '/^Error: *$/d' -e '/deprecations: *$/d' -e 's/^/${COMPLAINT}schema: /'
   return 1
 }
 # 1: it failed; 2: it came through, with errors on its way.
@@ -110,7 +111,6 @@ case $? in
 0) schema_is_kept || fail CLOUD_INIT ;;
 *)
   echo "$status"
-  schema_is_kept
   python=$(command -v python3 || echo /usr/libexec/platform-python)
   "$python" - <<'END' || true
 import json
@@ -122,6 +122,7 @@ for stage, said in json.load(open('/run/cloud-init/status.json'))['v1'].items():
             for text in texts:
                 print('${COMPLAINT}%s: %s: %s' % (stage, level, text))
 END
+  schema_is_kept
   fail CLOUD_INIT
   ;;
 esac
