@@ -23,6 +23,7 @@ images('boot, and go on booting with what GRUB’s package puts in place', async
     assert.match(await ask('cat /sys/class/tty/console/active'), /ttyAMA0/)
     assert.match(await ask('cat /proc/cmdline'), /^BOOT_IMAGE=(?!.*console=)/m)
     assert.match(await ask('systemctl --failed --no-legend | wc -l'), /^0$/m)
+    await ask('cloud-init status --wait || true') // it holds debconf's lock for a while
     await ask('find /boot/efi -iname "*.efi" -delete')
     await ask('DEBIAN_FRONTEND=noninteractive dpkg-reconfigure grub-efi-arm64')
     assert.match(await ask('ls /boot/efi/EFI/BOOT'), /BOOTAA64\.EFI/)
