@@ -6,6 +6,8 @@
 set -eu
 
 if command -v etckeeper >/dev/null; then
+  # In a system that runs, its own daily commit may come in between.
+  if [ -d /run/systemd/system ]; then systemctl stop etckeeper.timer etckeeper.service; fi
   rm -rf /etc/.git
   rm -f /etc/.etckeeper
   # A system that is being built has no name, by which git would know who commits.

@@ -131,6 +131,8 @@ ${FIND_SERIAL}
 systemctl unmask --runtime serial-getty@$serial.service # the set-up enables it; nothing starts it any more
 mkdir -p ${STAGING}
 cp -R /run/hybrid-images/${ON_CD}/guest/. ${STAGING}/ || fail POST
+# What a system does by the clock comes in between at any time: updates, cleaning, commits of etckeeper.
+systemctl stop '*.timer' 2>/dev/null
 systemctl stop rsyslog.service syslog.socket systemd-journald.service 'systemd-journald*.socket' 2>/dev/null
 sh /run/hybrid-images/${ON_CD}/set-up || fail POST
 say JOYENT_STATUS_POST=ok
