@@ -40,7 +40,7 @@ import {
 } from './recipe.ts'
 import { plainFile } from './plain-file.ts'
 import { parseStages, type Stage, STAGES } from './stages.ts'
-import { makeStamp } from './stamp.ts'
+import { makeStamp, parseStamp } from './stamp.ts'
 import { compressionOf, writeQcow2 } from './qcow2.ts'
 import { writeZvolImage } from './zvol-image.ts'
 
@@ -340,7 +340,7 @@ async function upload(recipe: Recipe, destination: string, scope: Scope): Promis
   await makeParents(destination)
   const paths = await step('Upload', (report) =>
     uploadToDirectory(
-      { directory, name: recipe.name, branch: stampBranch(stamp) },
+      { directory, name: recipe.name, branch: parseStamp(stamp)?.branch ?? stamp },
       destination,
       scope,
       report,
@@ -350,9 +350,6 @@ async function upload(recipe: Recipe, destination: string, scope: Scope): Promis
   await act(`write ${list}`, () => writeFile(list, paths.map((path) => `${path}\n`).join('')))
   return paths
 }
-
-/** `main` of `main-20260508T120000Z-0123456789ab`. */
-const stampBranch = (stamp: string) => stamp.replace(/-\d{8}T\d{6}Z-[^-]+(-dirty)?$/, '')
 
 /** What the manifest says that is known before the build. */
 function manifestData(recipe: Recipe, distro: Distro) {

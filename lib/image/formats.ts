@@ -2,6 +2,7 @@
  * The formats an image file can have, told by its name and, on reading, by its first bytes.
  */
 import { open } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { constants, gunzipSync } from 'node:zlib'
 import { BuildError, errorCode, explain, UsageError } from '../cli/errors.ts'
 import { MAGIC } from '../zfs/records.ts'
@@ -26,6 +27,13 @@ export function formatOfName(path: string): Format {
   throw new UsageError(`Cannot tell the format of "${path}" from its name`, {
     hint: 'Use an ending of .zfs.gz, .zfs, .raw, .qcow2 or .dd.gz',
   })
+}
+
+/** `debian-12-20260508` of the path of such an image, in any format. */
+export function nameOfImage(path: string): string {
+  const name = basename(path)
+  const ending = ENDINGS.find(([one]) => one.test(name))?.[0]
+  return ending ? name.replace(ending, '') : name
 }
 
 /** First bytes of formats that can't be converted, for a better message than "not a stream". */

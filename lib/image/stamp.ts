@@ -47,3 +47,14 @@ export async function makeStamp(env: NodeJS.ProcessEnv = process.env): Promise<S
   const name = branch === 'HEAD' ? env['BRANCH_NAME'] || 'detached' : branch
   return { text: stampText(name, at, hash), branch: name, at, commit: hash }
 }
+
+const STAMP = /^(?<branch>.+)-(?<at>\d{8}T\d{6}Z)-(?<commit>[^-]+(?:-dirty)?)$/
+
+/** What a stamp's text says; undefined: it is none. The branch is as file names have it. */
+export function parseStamp(text: string): Stamp | undefined {
+  const { branch, at, commit } = STAMP.exec(text)?.groups ?? {}
+  if (branch === undefined || at === undefined || commit === undefined) return undefined
+  const iso = at.replace(/^(....)(..)(..)T(..)(..)(..)Z$/, '$1-$2-$3T$4:$5:$6Z')
+  const time = new Date(iso)
+  return Number.isNaN(time.getTime()) ? undefined : { text, branch, at: time, commit }
+}
