@@ -11,6 +11,7 @@ import { main } from '../lib/cli/main.ts'
 import { commonOptions, parseCount, parseSize } from '../lib/cli/options.ts'
 import { ACCELERATORS } from '../lib/host/accelerator.ts'
 import { writeReports } from '../lib/image/test-report.ts'
+import { recordTest } from '../lib/image/test-record.ts'
 import { resultsOf, testImage } from '../lib/image/test-image.ts'
 import { HARDWARE } from '../lib/machine/hardware.ts'
 
@@ -22,6 +23,7 @@ const command = {
   details: [
     'The image lies beside the manifest; it is restored from its stream and never written to.',
     'Prints the path of the report, <name>.test.html; <name>.test.xml is for Jenkins (JUnit).',
+    'Beside the manifest <name>.test.json says how it went: publish-image looks for that.',
   ],
   options: {
     firmware: {
@@ -78,6 +80,10 @@ await main(command, async ({ options, words, scope }) => {
     scope,
   )
   const report = await writeReports(test, words[0]!, options.output)
+  await recordTest(test, words[0]!).catch((error: unknown) => {
+    if (!(error instanceof BuildError)) throw error
+    log.warn(`${error.message}: publish-image will not know of this test`)
+  })
   const results = resultsOf(test)
   const failed = results.filter(({ status }) => status === 'failed')
   const missed = results.filter(({ status }) => status === 'not reached')
