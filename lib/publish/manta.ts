@@ -269,7 +269,7 @@ async function missingOf(client: MantaClient, files: readonly BuildFile[]): Prom
       throw new BuildError(`Cannot publish "${file.path}": ${file.to} is there, and ${what}`, {
         hint: `What is published does not change, and its MD5 here is ${file.md5}: compare the two, and delete the one that is wrong`,
       })
-    } else log.info(`${file.to} is there already, and the same`)
+    }
   }
   return missing
 }

@@ -16,7 +16,7 @@ import { randomBytes } from 'node:crypto'
 export const STAMP = 'main-20260508T120000Z-0123456789ab'
 
 /** Bytes of the disk: the file is somewhat larger, as noise can't be packed. */
-const DISK_BYTES = 4 * 1024 ** 2
+const DISK_BYTES = 1024 ** 2
 
 export type MadeBuild = {
   dir: string

@@ -50,6 +50,13 @@ export class MantaStandIn extends StandIn {
     )
   }
 
+  /** All that is there, to be compared later. */
+  state(): string[] {
+    return [...this.entries].map(
+      ([path, content]) => `${path} ${content && digest('md5', content)}`,
+    )
+  }
+
   text(path: string): string | undefined {
     return this.entries.get(path)?.toString()
   }

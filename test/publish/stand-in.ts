@@ -11,8 +11,8 @@ import sshpk from 'sshpk'
 
 /** What goes wrong with a request; each is used once. */
 export type Fault =
-  /** Answered before a byte of the body is read. */
-  | { status: number; body?: unknown; headers?: Record<string, string> }
+  /** Answered before a byte of the body is read; `meanwhile` another client does something. */
+  | { status: number; body?: unknown; meanwhile?: () => unknown }
   /** The connection is closed when so much of the body has come, or once all is done, without an answer. */
   | { drop: number | 'answer' }
   /** The body is read, something is done or not, and this is the text of the answer. */
@@ -88,6 +88,7 @@ export class StandIn {
     const found = this.#faults.findIndex(({ when }) => when.test(`${method} ${url}`))
     const fault = found < 0 ? undefined : this.#faults.splice(found, 1)[0]!.fault
     const early = fault && 'status' in fault ? fault : this.#refuse(request)
+    if (fault && 'status' in fault) fault.meanwhile?.()
     if (early) return reply(response, early)
     if (fault && 'stall' in fault) await delay(fault.stall)
     if (request.headers.expect !== undefined) response.writeContinue()
@@ -126,7 +127,6 @@ function reply(response: ServerResponse, { status, body, headers }: Reply): void
   const text = body === undefined ? '' : typeof body === 'string' ? body : JSON.stringify(body)
   response.writeHead(status, { 'content-type': 'application/json', ...headers })
   response.end(text)
-  // What refuses a body that it has not read, closes.
 }
 
 /** Who signed a request, by a table of SSH keys; undefined: nobody that is known, or not rightly. */
