@@ -103,7 +103,6 @@ const fields: Record<string, Rule> = {
   version: text(/^[A-Za-z0-9._/+-]+$/, 128, 'letters, digits and ._/+-'),
   state: is('active'),
   disabled: is(false),
-  activated: is(true),
   public: is(true),
   published_at: rule('a UTC time, as 2026-05-08T00:00:00Z', isTime),
   type: is('zvol'),

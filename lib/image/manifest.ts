@@ -15,7 +15,6 @@ export type ImageManifest = {
   version: string
   state: 'active'
   disabled: false
-  activated: true
   public: true
   published_at: string
   type: 'zvol'
@@ -91,7 +90,6 @@ export function imageManifest(data: ManifestData): ImageManifest {
     version: data.version,
     state: 'active',
     disabled: false,
-    activated: true,
     public: true,
     published_at: data.publishedAt.toISOString().replace(/\.\d+/, ''),
     type: 'zvol',
@@ -122,8 +120,12 @@ export function imageManifest(data: ManifestData): ImageManifest {
   }
 }
 
-/** What Triton's own validator has to say, in all modes that an image meets. */
-function referenceProblems(manifest: object): string[] {
+/**
+ * What Triton's own validator has to say, in all modes that an image meets. It judges images as a server has them:
+ * with \`activated\`, which AdminImportImage adds, and refuses in what it is given (sdc-imgapi, lib/images.js).
+ */
+function referenceProblems(imported: object): string[] {
+  const manifest = { ...imported, activated: true }
   const modes = {
     imgadm: imgmanifest.validateMinimalManifest,
     IMGAPI: imgmanifest.validateDcManifest,

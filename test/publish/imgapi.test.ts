@@ -68,6 +68,16 @@ publishing('imports, sends, compares, activates', () =>
     assert.equal(methods(server), ['GET', 'POST', 'PUT', 'POST'])
   }),
 )
+publishing('is not needed: sdc-imgadm imports the manifest as it is', () =>
+  withServer(async (server) => {
+    const body = await readFile(build.manifest)
+    const arrived = await fetch(`${server.url}/images/${uuid}?action=import`, {
+      method: 'POST',
+      body,
+    })
+    assert.is(arrived.status, 200, await arrived.text())
+  }),
+)
 publishing('finds the second time that it is there, and only asks', () =>
   withServer(async (server, publish) => {
     const first = await publish()

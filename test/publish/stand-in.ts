@@ -72,9 +72,13 @@ export class StandIn {
     this.#faults.push(...faults.map((fault) => ({ when, fault })))
   }
 
+  /** Its address, once it is open. */
+  url = ''
+
   async open(): Promise<string> {
     await new Promise<void>((done) => this.#server.listen(0, '127.0.0.1', done))
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+    this.url = `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+    return this.url
   }
 
   async close(): Promise<void> {
