@@ -9,12 +9,13 @@ import type { Report } from '../cli/progress.ts'
 import { act } from '../cli/run.ts'
 import type { Scope } from '../cli/scope.ts'
 import { session } from '../cli/session.ts'
-import { shellWord } from '../cli/shell-words.ts'
 import { parseStamp } from '../image/stamp.ts'
-import { ImgapiClient, isDuplicate, type ServersImage } from './imgapi-client.ts'
+import { ImgapiClient, isDuplicate } from './imgapi-client.ts'
+import { type Image, imgapiImage, isPublished, sameFile, takingLines } from './imgapi-image.ts'
 import type { Publication, Published, Publisher } from './publisher.ts'
 import { rateText, transferReport } from './rate.ts'
-import { parseServerUrl, Refused, type Server, serverOptions } from './server.ts'
+import { Refused, type Server } from './server.ts'
+import { parseServerUrl, serverOptions } from './server-options.ts'
 import { findSigningKey } from './ssh-key.ts'
 
 export const imgapiOptions = {
@@ -26,9 +27,6 @@ export const imgapiOptions = {
 } as const satisfies OptionTable
 
 type ImgapiOptions = Partial<Options<typeof imgapiOptions>>
-
-/** Of IMGAPI's constants.js. */
-const LARGEST_FILE = 20 * 1024 ** 3
 
 /** Channel of a build's branch, as bits-upload chooses. */
 export function channelOfBranch(branch: string): string {
@@ -60,7 +58,7 @@ export function imgapiPublisher(
   const identity = options.identity ?? (env['UPDATES_IMGADM_IDENTITY'] || '~/.ssh/id_rsa')
   return {
     async publish(publication, scope, report) {
-      const image = describe(publication)
+      const image = imgapiImage(publication)
       const server: Server = {
         title: 'IMGAPI',
         url,
@@ -94,40 +92,6 @@ function channelFor(channel: string | undefined, { stamp }: Publication): string
   })
 }
 
-type Image = {
-  uuid: string
-  title: string
-  manifest: NonNullable<Publication['manifest']>
-  file: Publication['image']
-  compression: string
-  guid: string | undefined
-}
-
-/** @throws {BuildError} when it is nothing for an IMGAPI */
-function describe({ manifest, image, name, version }: Publication): Image {
-  if (!manifest) {
-    throw new UsageError(`Cannot publish "${image.path}" to an IMGAPI without its manifest`, {
-      hint: 'Name the .imgmanifest file; the image lies beside it',
-    })
-  }
-  if (image.bytes > LARGEST_FILE) {
-    const gib = (image.bytes / 1024 ** 3).toFixed(1)
-    throw new BuildError(`Cannot publish "${image.path}": it has ${gib} GiB`, {
-      hint: 'IMGAPI takes files of up to 20 GiB',
-    })
-  }
-  const files = manifest.content['files'] as readonly Record<string, unknown>[] // it has been validated
-  const guid = files[0]?.['dataset_guid']
-  return {
-    uuid: String(manifest.content['uuid']),
-    title: [name, version].filter(Boolean).join(' '),
-    manifest,
-    file: image,
-    compression: String(files[0]?.['compression']),
-    guid: guid === undefined ? undefined : String(guid),
-  }
-}
-
 async function publishImage(
   client: ImgapiClient,
   url: URL,
@@ -141,7 +105,7 @@ async function publishImage(
   if (channel !== undefined) where.searchParams.set('channel', channel)
   const published = { where: where.href, existed: false, lines: takingLines(image) }
   const there = await act(`ask ${url.host} for image ${uuid}`, () => client.get(uuid))
-  if (there && (await isPublished(there, image, channel, url))) {
+  if (there && isPublished(there, image, channel, url)) {
     log.info(`Image ${uuid} (${title}) is there already, and the same: nothing changed`)
     return { ...published, existed: true }
   }
@@ -178,42 +142,6 @@ async function publishImage(
   if (!session.dryRun) log.info(`Image ${uuid} (${title}) is active on ${url.host}`)
   return published
 }
-
-/** @throws {BuildError} when what is there is no leftover of ours, and not the same */
-async function isPublished(
-  there: ServersImage,
-  { uuid, file }: Image,
-  channel: string | undefined,
-  { host }: URL,
-): Promise<boolean> {
-  if (channel !== undefined && there.channels && !there.channels.includes(channel)) {
-    throw new BuildError(
-      `Cannot publish image ${uuid} to channel ${channel}: it is in ${there.channels.join(', ')} already`,
-      {
-        hint: `Add it there: updates-imgadm -C ${there.channels[0]} channel-add ${channel} ${uuid}`,
-      },
-    )
-  }
-  if (there.state === 'unactivated' || there.state === 'failed') return false
-  if (there.state === 'creating') {
-    throw new BuildError(`Cannot publish image ${uuid}: ${host} is creating an image of this uuid`)
-  }
-  if (!sameFile(there, file)) {
-    throw new BuildError(
-      `Cannot publish image ${uuid}: ${host} has another file of this uuid, sha1 ${there.file?.sha1}, not ${file.sha1}`,
-      { hint: 'A published image never changes: build again, a new build has a new uuid' },
-    )
-  }
-  if (there.state !== 'active') {
-    throw new BuildError(`Cannot publish image ${uuid}: it is there, but ${there.state}`, {
-      hint: `If that is no longer wanted: sdc-imgadm enable ${uuid}`,
-    })
-  }
-  return true
-}
-
-const sameFile = ({ file }: ServersImage, { sha1, bytes }: { sha1: string; bytes: number }) =>
-  file?.sha1 === sha1 && file.size === bytes
 
 const duplicate = (uuid: string, channel: string | undefined, cause: Refused) =>
   new BuildError(`Cannot import image ${uuid}: it exists already, though it was not there before`, {
@@ -258,13 +186,4 @@ async function deleteAgain(client: ImgapiClient, uuid: string, { host }: URL): P
   }
   await client.delete(uuid, true)
   log.info(`Deleted image ${uuid} on ${host} again: it was not activated`)
-}
-
-function takingLines({ uuid, manifest, file }: Image): string[] {
-  const files = `-m ${shellWord(manifest.path)} -f ${shellWord(file.path)}`
-  return [
-    `On SmartOS, from a repository that it has as a source: imgadm import ${uuid}`,
-    `On SmartOS, from these files: imgadm install ${files}`,
-    `In a Triton data centre, from these files: sdc-imgadm import ${files}`,
-  ]
 }

@@ -6,45 +6,11 @@
  * sign.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { BuildError, UsageError } from '../cli/errors.ts'
+import { BuildError } from '../cli/errors.ts'
 import { log } from '../cli/log.ts'
-import { type OptionTable, parseUrl } from '../cli/options.ts'
 import { session, stopSignal } from '../cli/session.ts'
 import { type Answer, ConnectionError, exchange, type FileBody, type Request } from './http.ts'
 import type { SigningKey } from './ssh-key.ts'
-
-/** An http or https address without a password in it. @throws {UsageError} otherwise */
-export function parseServerUrl(text: string): URL {
-  const url = new URL(parseUrl(text))
-  if (url.username === '' && url.password === '') return url
-  throw new UsageError(`Cannot use address "${url.host}" with a user in it`, {
-    hint: 'Requests are signed with an SSH key: --user and --identity',
-  })
-}
-
-/** A name of an account, also with a user below it. @throws {UsageError} otherwise */
-export function parseUser(text: string): string {
-  if (/^[\w.@+-]+(\/[\w.@+-]+)?$/.test(text)) return text
-  throw new UsageError(`Cannot use user "${text}": take letters, digits, and . _ @ + -`)
-}
-
-/** Options of every publisher that asks a server; their variables depend on which one. */
-export const serverOptions = {
-  url: {
-    arg: 'URL',
-    parse: parseServerUrl,
-    help: 'the server (imgapi: or $IMGAPI_URL, $UPDATES_IMGADM_URL; manta: or $MANTA_URL)',
-  },
-  user: {
-    arg: 'NAME',
-    parse: parseUser,
-    help: 'account that signs (imgapi: or $UPDATES_IMGADM_USER, without it nothing is signed; manta: or $MANTA_USER)',
-  },
-  identity: {
-    arg: 'FILE|FINGERPRINT',
-    help: 'its SSH key: a file, or one of the ssh agent (or $UPDATES_IMGADM_IDENTITY, $MANTA_KEY_ID; default ~/.ssh/id_rsa)',
-  },
-} as const satisfies OptionTable
 
 export type Server = {
   /** What it is called in messages: `IMGAPI`. */
