@@ -3,7 +3,7 @@
  * no_proxy, in either case). Plain requests are handed to the proxy; for TLS it opens a tunnel, and sees nothing.
  */
 import http, { type RequestOptions } from 'node:http'
-import type { Socket } from 'node:net'
+import { isIP, type Socket } from 'node:net'
 import tls from 'node:tls'
 import { BuildError, UsageError } from '../cli/errors.ts'
 
@@ -45,10 +45,13 @@ export async function throughProxy(
 ): Promise<RequestOptions> {
   const proxy = proxyFor(url)
   if (!proxy) return {}
-  const to = { host: proxy.hostname, port: proxy.port || 80 }
+  const to = { hostname: proxy.hostname, port: proxy.port || 80 }
   if (url.protocol === 'http:') return { ...to, path: url.href, headers: authorization(proxy) }
   const socket = await tunnel({ ...to, headers: authorization(proxy) }, url, signal)
-  return { createConnection: () => tls.connect({ socket, servername: url.hostname }) }
+  const host = url.hostname.replace(/^\[|\]$/g, '')
+  // An address has no server name, but its certificate is compared all the same.
+  const name = isIP(host) ? {} : { servername: host }
+  return { createConnection: () => tls.connect({ socket, host, ...name }) }
 }
 
 function tunnel(proxy: RequestOptions, url: URL, signal: AbortSignal | undefined): Promise<Socket> {
@@ -65,7 +68,7 @@ function tunnel(proxy: RequestOptions, url: URL, signal: AbortSignal | undefined
       if (statusCode === 200) return resolve(socket)
       socket.destroy()
       reject(
-        new BuildError(`Cannot reach ${path}: the proxy ${proxy.host} answered ${statusCode}`, {
+        new BuildError(`Cannot reach ${path}: the proxy ${proxy.hostname} answered ${statusCode}`, {
           hint: 'Check https_proxy and no_proxy',
         }),
       )

@@ -69,7 +69,7 @@ export async function recordFor(
   await writeFile(manifest.replace('.imgmanifest', '.test.json'), JSON.stringify(record))
 }
 
-export type MadeKey = { path: string; public: string; fingerprint: string }
+export type MadeKey = { path: string; public: string; fingerprint: string; sha256: string }
 
 /** An SSH key in a file, in the format that ssh-keygen writes. */
 export async function makeKey(
@@ -86,8 +86,10 @@ export async function makeKey(
   const path = join(dir, name)
   await writeFile(path, key.toString('ssh-private'), { mode: 0o600 })
   await writeFile(`${path}.pub`, `${key.toPublic().toString('ssh')}\n`)
-  const fingerprint = key.toPublic().fingerprint('md5').toString('hex')
-  return { path, public: key.toPublic().toString('ssh'), fingerprint }
+  const open = key.toPublic()
+  const fingerprint = open.fingerprint('md5').toString('hex')
+  const sha256 = open.fingerprint('sha256').toString()
+  return { path, public: open.toString('ssh'), fingerprint, sha256 }
 }
 
 /** Publish, with the undos that a command would run. */
