@@ -13,6 +13,7 @@ import { fileURLToPath } from 'node:url'
 import { convertImage } from '../lib/image/convert.ts'
 import { inspectImage } from '../lib/image/inspect.ts'
 import { imageManifest, writeManifest } from '../lib/image/manifest.ts'
+import { makeKey, recordFor } from './publish/build.ts'
 import { inTemporaryDir } from './temporary.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -76,6 +77,7 @@ async function tryCommand(line: string, dir: string): Promise<void> {
   }
   await writeFile(join(dir, 'my-variables.yaml'), 'admin_description: Operators\n')
   await writeFile(join(dir, 'my-user-data'), '#cloud-config\n')
+  if (line.includes('my-key')) await makeKey(dir, 'rsa', 'my-key')
   for (const name of ['data', 'my-files']) await mkdir(join(dir, name))
   await writeFile(join(dir, 'data/platform-20130506T233003Z.tgz'), '')
   // As much of an ISO image as shows that it is one.
@@ -87,6 +89,7 @@ async function tryCommand(line: string, dir: string): Promise<void> {
     .replace(/^make /, `make -C ${root} -n `)
     .replace('/data/bits)', `${dir}/bits)`)
     .replace(/\)?$/, (end) => {
+      if (line.includes('publish-image ')) return ` --dry-run${end}` // no such server is there
       if (!isBuild || line.includes('--dry-run')) return end
       return /build-images(?!.* -- )/.test(line) ? ` -- --dry-run${end}` : ` --dry-run${end}`
     })
@@ -143,6 +146,8 @@ async function makeFiles(dir: string, disk: boolean): Promise<void> {
     sha256: file.sha256,
     file: { sha1: file.sha1, bytes: file.bytes, datasetGuid: stream.guid },
   })
-  await writeManifest(manifest, join(dir, 'debian-12-20261121.imgmanifest'))
+  const path = join(dir, 'debian-12-20261121.imgmanifest')
+  await writeManifest(manifest, path)
+  await recordFor(path, file.sha1)
 }
 readme.run()

@@ -62,6 +62,13 @@ export async function exchange(wanted: Request): Promise<Answer> {
     if (error instanceof BuildError) throw error
     const { code, message } = error as NodeJS.ErrnoException // what sockets throw
     const reason = (code !== undefined && REASONS[code]) || message
+    if (code !== undefined && /CERT|TLS|SSL|SELF_SIGNED/.test(code)) {
+      // Another attempt would find the same certificate.
+      throw new BuildError(`Cannot trust ${wanted.url.host}: ${reason}`, {
+        hint: 'Certificates of your own go into a file that NODE_EXTRA_CA_CERTS names',
+        cause: error,
+      })
+    }
     throw new ConnectionError(`Lost the connection to ${wanted.url.host}: ${reason}`, {
       cause: error,
     })
