@@ -176,12 +176,12 @@ async function activate(client: ImgapiClient, uuid: string): Promise<void> {
   }
 }
 
-/** Never one that is active: its file has been compared, and others may have it by now. */
+/** Never one that has been activated: its file was compared, and others may have it by now. */
 async function deleteAgain(client: ImgapiClient, uuid: string, { host }: URL): Promise<void> {
   const there = await client.get(uuid, true)
   if (!there) return
-  if (there.state === 'active') {
-    log.warn(`Image ${uuid} is active on ${host} already, and stays`)
+  if (there.state !== 'unactivated') {
+    log.warn(`Image ${uuid} is ${there.state} on ${host} already, and stays`)
     return
   }
   await client.delete(uuid, true)

@@ -60,10 +60,12 @@ export class MantaClient {
     md5: string,
     onSent?: (bytes: number) => void,
   ): Promise<void> {
-    const type = typeof body === 'string' ? 'text/plain' : 'application/octet-stream'
     const { headers } = await this.#ask(path, {
       method: 'PUT',
-      headers: { 'content-type': type, 'content-md5': Buffer.from(md5, 'hex').toString('base64') },
+      headers: {
+        'content-type': typeOf(path),
+        'content-md5': Buffer.from(md5, 'hex').toString('base64'),
+      },
       body,
       ...(onSent && { onSent }),
       again: true,
@@ -80,5 +82,14 @@ export class MantaClient {
     await this.#ask(path, { method: 'DELETE', also: [404], undo })
   }
 }
+
+/** By the name, so that a browser shows reports and logs of what is public. */
+const TYPES: readonly (readonly [RegExp, string])[] = [
+  [/\.html$/, 'text/html'],
+  [/\.xml$/, 'application/xml'],
+  [/\.(json|imgmanifest)$/, 'application/json'],
+  [/\.(gz|tgz|zfs|qcow2|raw|img)$/, 'application/octet-stream'],
+]
+const typeOf = (path: string) => TYPES.find(([name]) => name.test(path))?.[1] ?? 'text/plain'
 
 const fromBase64 = (text: string) => Buffer.from(text, 'base64').toString('hex')

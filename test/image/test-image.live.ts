@@ -11,6 +11,7 @@ import { pathToFileURL } from 'node:url'
 import puppeteer from 'puppeteer-core'
 import { inspectImage } from '../../lib/image/inspect.ts'
 import { imageManifest, writeManifest } from '../../lib/image/manifest.ts'
+import { readTestRecord } from '../../lib/image/test-record.ts'
 import {
   assertNothingLeft,
   leftovers,
@@ -78,11 +79,15 @@ good('leaves the image as it was, and nothing else but the reports', async () =>
     `${base}.bios.serial.log`,
     `${base}.imgmanifest`,
     `${base}.test.html`,
+    `${base}.test.json`,
     `${base}.test.xml`,
     `${base}.uefi.serial.log`,
     `${base}.zfs.gz`,
   ])
   assert.is((await run('inspect-image', [manifest])).status, 0)
+  const record = await readTestRecord(manifest)
+  assert.is(record?.ok, true)
+  assert.equal(record?.runs.map(({ firmware }) => firmware).sort(), ['bios', 'uefi'])
 })
 good('writes a report that a browser shows, from one file', async () => {
   const browser = await puppeteer.launch({

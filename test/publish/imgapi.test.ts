@@ -252,21 +252,22 @@ undoing('Ctrl-C in the middle of the file', () =>
     assert.equal([...server.images], [])
   }),
 )
-undoing('Ctrl-C while it is activated: what is active stays', () =>
-  withServer(async (server, publish) => {
-    const error = await interrupted((stop) => {
-      server.plan(ACTIVATE, { stall: 60 })
-      setTimeout(function look() {
-        if (!server.requests.some((one) => ACTIVATE.test(one))) return void setTimeout(look, 5)
-        server.images.get(uuid)!.state = 'active' // the server is faster than its answer
-        stop()
-      }, 5)
-      return publish()
-    })
-    assert.instance(error, Interrupted)
-    assert.is(server.images.get(uuid)?.state, 'active')
-  }),
-)
+for (const state of ['active', 'disabled'] as const)
+  undoing(`Ctrl-C while it is activated: what is ${state} stays`, () =>
+    withServer(async (server, publish) => {
+      const error = await interrupted((stop) => {
+        server.plan(ACTIVATE, { stall: 60 })
+        setTimeout(function look() {
+          if (!server.requests.some((one) => ACTIVATE.test(one))) return void setTimeout(look, 5)
+          server.images.get(uuid)!.state = state // the server is faster than its answer
+          stop()
+        }, 5)
+        return publish()
+      })
+      assert.instance(error, Interrupted)
+      assert.is(server.images.get(uuid)?.state, state)
+    }),
+  )
 undoing('a delete that fails as well is told', () =>
   withServer(async (server, publish) => {
     server.plan(FILE, { status: 500 })
