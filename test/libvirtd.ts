@@ -63,7 +63,8 @@ libvirtd -d
 for i in 1 2 3 4 5 6 7 8 9 10; do virsh -q uri >/dev/null 2>&1 && break; sleep 1; done
 virsh -q net-start default
 echo ready
-exec sleep infinity
+# The shell stays: as the first process here it is to take the end of those whose parents ended.
+sleep infinity & wait
 `
   const outside = spawn(
     'unshare',
