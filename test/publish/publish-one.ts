@@ -6,12 +6,14 @@ import { commonOptions } from '../../lib/cli/options.ts'
 import { step } from '../../lib/cli/progress.ts'
 import { digestsOf } from './publication.ts'
 import { formatOfName } from '../../lib/image/formats.ts'
+import { libvirtOptions, libvirtPublisher } from '../../lib/publish/libvirt.ts'
 import { maasOptions, maasPublisher } from '../../lib/publish/maas.ts'
 
 const options = {
-  to: { arg: 'WHERE', help: 'maas', choices: ['maas'], required: true },
+  to: { arg: 'WHERE', help: 'maas or libvirt', choices: ['maas', 'libvirt'], required: true },
   'dry-run': { help: 'say what would be done' },
   ...maasOptions,
+  ...libvirtOptions,
   ...commonOptions,
 } as const
 
@@ -19,7 +21,7 @@ await main(
   { name: 'publish-one', summary: 'Publish a file', words: ['FILE'], options, examples: [] },
   async ({ options, words, scope }) => {
     const [path = ''] = words
-    const publisher = maasPublisher(options)
+    const publisher = options.to === 'maas' ? maasPublisher(options) : libvirtPublisher(options)
     const { size: bytes } = await stat(path)
     const image = { path, format: formatOfName(path), bytes, ...(await digestsOf(path)) }
     const published = await step('Publish', (report) =>
