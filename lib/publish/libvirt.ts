@@ -15,26 +15,25 @@ import type { Publication, Published, Publisher } from './publisher.ts'
 import { transferReport } from './rate.ts'
 import { virshAt } from './virsh.ts'
 
+/** Without defaults and variables here: only what was said is known to be meant for this publisher. */
 export const libvirtOptions = {
   connect: {
     arg: 'URI',
-    help: "libvirt host, in virsh's words, as in qemu+ssh://host/system",
-    default: 'qemu:///system',
-    env: ['LIBVIRT_DEFAULT_URI'],
+    help: 'libvirt: its host in the words of virsh, as in qemu+ssh://host/system (or $LIBVIRT_DEFAULT_URI; default qemu:///system)',
   },
-  pool: {
-    arg: 'NAME',
-    help: 'storage pool there, one whose volumes are files',
-    default: 'default',
-  },
+  pool: { arg: 'NAME', help: 'libvirt: storage pool whose volumes are files (default default)' },
   'pool-dir': {
     arg: 'DIR',
-    help: "that pool's directory, on this machine: the image is copied into it",
+    help: "libvirt: that pool's directory, on this machine: the image is copied into it",
   },
 } as const satisfies OptionTable
 
-export function libvirtPublisher(options: Options<typeof libvirtOptions>): Publisher {
-  const { connect, pool, 'pool-dir': directory } = options
+export function libvirtPublisher(
+  options: Options<typeof libvirtOptions>,
+  env: NodeJS.ProcessEnv = process.env,
+): Publisher {
+  const { pool = 'default', 'pool-dir': directory } = options
+  const connect = options.connect ?? (env['LIBVIRT_DEFAULT_URI'] || 'qemu:///system')
   return {
     async publish(publication, scope, report) {
       const { image } = publication
@@ -56,7 +55,7 @@ export function libvirtPublisher(options: Options<typeof libvirtOptions>): Publi
           ? `upload ${image.path} as volume ${pool}/${name} at ${connect}`
           : `copy ${image.path} to ${path}`,
         async () => {
-          const onBytes = transferReport(report, image.bytes)
+          const onBytes = transferReport(image.bytes, report)
           const virsh = virshAt(connect)
           const existed =
             directory === undefined

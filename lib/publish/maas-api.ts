@@ -169,6 +169,8 @@ function hintOf(status: number, words: string): string | undefined {
   if (status === 404) return unreachable
   if (status >= 300 && status < 400) return 'Give the address that it leads to as --url'
   if (status === 413) return 'A proxy before MAAS takes only small requests: raise its limit'
+  if (/no space left/i.test(words))
+    return 'Free some space at MAAS: on its region controller, where images are kept'
   if (/base.image/i.test(words))
     return 'Say what it is made of with --base-image, as in ubuntu/jammy'
   if (PASSING_STATUS.has(status)) return 'Publish again, later'

@@ -16,42 +16,50 @@ import { complete, isThis, type MaasTuning, send, type Upload } from './maas-sen
 import type { Published, Publisher } from './publisher.ts'
 import { transferReport } from './rate.ts'
 
+/** Without defaults and variables here: only what was said is known to be meant for this publisher. */
 export const maasOptions = {
   url: {
     arg: 'URL',
-    help: 'where MAAS is, as in http://192.0.2.1:5240/MAAS',
-    env: ['MAAS_URL'],
-    parse: parseUrl,
+    help: 'maas: where it is, as in http://192.0.2.1:5240/MAAS (or $MAAS_URL)',
+    parse: (text: string) => new URL(parseUrl(text)),
   },
   'api-key': {
     arg: 'FILE',
-    help: 'file with the API key of an administrator of MAAS, else the key is in $MAAS_API_KEY',
+    help: "maas: file with an administrator's API key (or the key itself in $MAAS_API_KEY)",
     parse: parseKeyFile,
   },
   architecture: {
     arg: 'ARCH',
-    help: 'of the machines that MAAS deploys it on',
+    help: 'maas: of the machines that it deploys the image on (default amd64/generic)',
     choices: ['amd64/generic', 'arm64/generic'],
-    default: 'amd64/generic',
   },
-  title: { arg: 'TITLE', help: 'what MAAS shows for the image (default: its name)' },
+  title: { arg: 'TITLE', help: 'maas: what it shows for the image (default: name and version)' },
   'base-image': {
     arg: 'OS/SERIES',
-    help: 'what MAAS takes the image for, as in ubuntu/jammy (default: what MAAS commissions with)',
+    help: 'maas: what it takes the image for, as in ubuntu/jammy (default: what it commissions with)',
   },
 } as const satisfies OptionTable
 
-/** @throws {UsageError} without an address */
+/** @throws {UsageError} without an address, or with a user in it */
 export function maasPublisher(
   options: Options<typeof maasOptions>,
+  env: NodeJS.ProcessEnv = process.env,
   tuning: MaasTuning = {},
 ): Publisher {
-  const { url, architecture } = options
-  if (url === undefined) {
+  const { architecture = 'amd64/generic' } = options
+  const { MAAS_URL: fallback } = env
+  const address = options.url ?? (fallback ? new URL(parseUrl(fallback)) : undefined)
+  if (address === undefined) {
     throw new UsageError('Missing --url URL of MAAS, or $MAAS_URL', {
       hint: 'As in --url http://192.0.2.1:5240/MAAS',
     })
   }
+  if (address.username !== '' || address.password !== '') {
+    throw new UsageError(`Cannot use an address of ${address.host} with a user in it`, {
+      hint: 'Requests to MAAS are signed with an API key: --api-key FILE',
+    })
+  }
+  const url = address.href.replace(/\/+$/, '')
   return {
     async publish(publication, scope, report) {
       const { image, name } = publication
@@ -77,7 +85,7 @@ export function maasPublisher(
         `upload ${image.path} to ${url} as ${form.name}, ${form.filetype} for ${architecture}`,
         async () => {
           const directory = await scope.tempDir('maas')
-          const key = await readKey(options['api-key'])
+          const key = await readKey(options['api-key'], env)
           const api = maasApi(url, key, directory, tuning.pauseMs)
           const upload: Upload = { api, form, image, directory, tuning }
           const found = await findResource(api, form)
@@ -96,7 +104,7 @@ export function maasPublisher(
             log.info(`${form.name} is there already, and the same`)
             return published(true)
           }
-          await send(upload, found, scope, transferReport(report, image.bytes))
+          await send(upload, found, scope, transferReport(image.bytes, report))
           await complete(upload, (note) => report(1, note))
           return published(false)
         },

@@ -17,6 +17,14 @@ const PART = 128 * 1024
 /** Five parts, the last of five bytes. */
 const BYTES = 4 * PART + 5
 
+const NO_OPTIONS = {
+  url: undefined,
+  'api-key': undefined,
+  architecture: undefined,
+  title: undefined,
+  'base-image': undefined,
+}
+
 type Given = {
   server: MaasServer
   publication: Publication
@@ -31,16 +39,10 @@ async function withMaas(use: (given: Given) => Promise<void>, name = 'golden.tar
     await inTemporaryDir(async (dir) => {
       await writeFile(join(dir, 'key'), `${KEY}\n`)
       const publication = await publicationOf(join(dir, name), BYTES)
-      const options: Given['options'] = {
-        url: server.url,
-        'api-key': join(dir, 'key'),
-        architecture: 'amd64/generic',
-        title: undefined,
-        'base-image': undefined,
-      }
+      const options = { ...NO_OPTIONS, url: new URL(server.url), 'api-key': join(dir, 'key') }
       const upload: Given['upload'] = (notes) =>
         publish(
-          maasPublisher(options, { partBytes: PART, pauseMs: 1, completeMs: 2000 }),
+          maasPublisher(options, {}, { partBytes: PART, pauseMs: 1, completeMs: 2000 }),
           publication,
           notes,
         )
@@ -116,7 +118,7 @@ uploading('leaves another image of that name as it is', () =>
     await upload()
     const other = await publicationOf(join(dir, 'other.tar.gz'), 1000)
     const before = server.requests.length
-    const publisher = maasPublisher(given.options, { pauseMs: 1 })
+    const publisher = maasPublisher(given.options, {}, { pauseMs: 1 })
     const error = await errorOf(() => publish(publisher, other))
     assert.match(error.message, /has another image of that name$/)
     assert.match(error.hint!, /maas admin boot-resource delete 1$/)
@@ -301,6 +303,15 @@ keys('of a machine whose clock is wrong', () =>
     assert.match(error.hint!, /clock/)
   }),
 )
+keys('do not go into the address', () => {
+  const url = new URL('http://ops:secret@maas.example.com/MAAS')
+  assert.throws(
+    () => maasPublisher({ ...NO_OPTIONS, url }, {}),
+    ({ message }: Error) => /with a user in it/.test(message) && !message.includes('secret'),
+  )
+  const env = { MAAS_URL: 'maas.example.com' }
+  assert.throws(() => maasPublisher(NO_OPTIONS, env), /has to start with http/)
+})
 keys('that are none are not shown', () =>
   withMaas(async ({ upload, dir }) => {
     await writeFile(join(dir, 'key'), 'secret')
