@@ -23,6 +23,8 @@ const command = {
     'that fails or is interrupted takes away what it brought.',
     '  imgapi   the IMGAPI of a Triton data centre, or an image repository: imported, compared, activated',
     '  manta    a directory in Manta, <path>/<name>/<stamp>/, with md5sums.txt and the pointers to the newest',
+    '  maas     a MAAS region: a boot resource, in parts, compared',
+    '  libvirt  a pool of a libvirt host: a volume that instances are made over',
   ],
   options: {
     to: {
@@ -41,6 +43,8 @@ const command = {
     './bin/publish-image debian-12-20260508.imgmanifest --to imgapi --url http://imgapi.dc.example.com',
     './bin/publish-image debian-12-20260508.imgmanifest --to imgapi --url https://updates.example.com --channel auto --user builder --identity ~/.ssh/automation.id_rsa',
     './bin/publish-image debian-12-20260508.imgmanifest --to manta --url https://manta.example.com --user ops --path /ops/public/builds',
+    './bin/publish-image custom-cloudimg.tar.gz --to maas --url http://192.0.2.1:5240/MAAS --api-key maas.key --untested',
+    './bin/publish-image golden.qcow2 --to libvirt --connect qemu+ssh://host/system --pool images --untested',
     './bin/publish-image debian-12-20260508.imgmanifest --to imgapi --url http://imgapi.dc.example.com --dry-run',
   ],
 } as const

@@ -10,6 +10,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
 import { convertImage } from '../lib/image/convert.ts'
 import { inspectImage } from '../lib/image/inspect.ts'
 import { imageManifest, writeManifest } from '../lib/image/manifest.ts'
@@ -82,6 +83,12 @@ async function tryCommand(line: string, dir: string): Promise<void> {
   await writeFile(join(dir, 'data/platform-20130506T233003Z.tgz'), '')
   // As much of an ISO image as shows that it is one.
   await writeFile(join(dir, 'installer.iso'), `${'\0'.repeat(16 * 2048 + 1)}CD001`)
+  await writeFile(join(dir, 'maas.key'), 'consumer:token:secret\n')
+  // As much of an image as tells its format.
+  await writeFile(join(dir, 'golden.qcow2'), Buffer.from('QFI\xfb\0\0\0\x03', 'latin1'))
+  const tar = Buffer.alloc(1024)
+  tar.write('ustar', 257)
+  await writeFile(join(dir, 'custom-cloudimg.tar.gz'), gzipSync(tar))
   const isBuild = /create-image-|build-images [^lv]/.test(line)
   if (!isBuild) await makeFiles(dir, line.includes('disk.raw my-image'))
   const script = line

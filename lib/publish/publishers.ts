@@ -2,19 +2,36 @@
 import { UsageError } from '../cli/errors.ts'
 import type { Options } from '../cli/options.ts'
 import { imgapiOptions, imgapiPublisher } from './imgapi.ts'
+import { libvirtOptions, libvirtPublisher } from './libvirt.ts'
+import { maasOptions, maasPublisher } from './maas.ts'
 import { mantaOptions, mantaPublisher } from './manta.ts'
 import type { Publisher } from './publisher.ts'
+import { serverOptions } from './server-options.ts'
 
 const PUBLISHERS = {
   imgapi: { options: imgapiOptions, make: imgapiPublisher },
   manta: { options: mantaOptions, make: mantaPublisher },
+  maas: { options: maasOptions, make: maasPublisher },
+  libvirt: { options: libvirtOptions, make: libvirtPublisher },
 }
 
 export type PublisherName = keyof typeof PUBLISHERS
-export const PUBLISHER_NAMES = ['imgapi', 'manta'] as const satisfies readonly PublisherName[]
+export const PUBLISHER_NAMES = [
+  'imgapi',
+  'manta',
+  'maas',
+  'libvirt',
+] as const satisfies readonly PublisherName[]
 
 /** Options of all of them. */
-export const publisherOptions = { ...imgapiOptions, ...mantaOptions } as const
+export const publisherOptions = {
+  ...serverOptions,
+  ...imgapiOptions,
+  ...mantaOptions,
+  ...maasOptions,
+  ...libvirtOptions,
+  url: serverOptions.url, // what it says is of all that have it
+} as const
 
 /**
  * The publisher of a name, with its options.

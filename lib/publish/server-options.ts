@@ -22,7 +22,7 @@ export const serverOptions = {
   url: {
     arg: 'URL',
     parse: parseServerUrl,
-    help: 'the server (imgapi: or $IMGAPI_URL, $UPDATES_IMGADM_URL; manta: or $MANTA_URL)',
+    help: 'the server (imgapi: or $IMGAPI_URL, $UPDATES_IMGADM_URL; manta: or $MANTA_URL; maas: or $MAAS_URL)',
   },
   user: {
     arg: 'NAME',
