@@ -15,6 +15,7 @@ import type { Hypervisor } from '../host/hypervisor.ts'
 import { BHYVE_ROMS, bhyveWords } from './bhyve.ts'
 import { hardware, type HardwareName, type MachineFirmware } from './hardware.ts'
 import { startMachine } from './machine.ts'
+import { LISTING } from './markers.ts'
 import { qemuWords } from './qemu.ts'
 import type { MachineSpec, Nic } from './spec.ts'
 import { superviseInstaller, type Supervision } from './supervise.ts'
@@ -90,7 +91,8 @@ export async function install(
       log.info(`Screen: VNC at ${address} port ${port}, password ${password}`)
     }
     await running.go()
-    const supervision = { ...watch, earlier, goesOn: left > 0, onLine: log.info }
+    const onLine = (line: string) => !LISTING.test(line) && log.info(line)
+    const supervision = { ...watch, earlier, goesOn: left > 0, onLine }
     earlier += await superviseInstaller(running, supervision, report)
     if (left === 0 || running.end?.how !== 'reboot') return earlier
     await running.stop()

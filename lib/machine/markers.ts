@@ -7,6 +7,12 @@ import { BuildError } from '../cli/errors.ts'
 
 export type Marker = { name: string; value: string }
 
+/**
+ * Begins what ../../distros/list-packages.sh prints there as well: hundreds of lines for the bill of
+ * materials, which are no news of the installation.
+ */
+export const LISTING = /hybrid-images-(?=(?:system|package|licence|packages)\|)/
+
 /** The markers in a console's text, in order. */
 export function readMarkers(text: string): Marker[] {
   // At the start of a line only: an installer's own log quotes the commands that print them.

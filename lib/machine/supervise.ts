@@ -7,7 +7,7 @@ import { BuildError } from '../cli/errors.ts'
 import type { Report } from '../cli/progress.ts'
 import { stopSignal } from '../cli/session.ts'
 import type { Limits } from './console.ts'
-import { checkMarkers, readMarkers } from './markers.ts'
+import { checkMarkers, LISTING, readMarkers } from './markers.ts'
 import type { Machine } from './spec.ts'
 
 export type InstallerPhase = {
@@ -72,7 +72,9 @@ export async function superviseInstaller(
     return new BuildError(`Installation failed${where}: ${how}`, { hint })
   }
   const failure = (what: string, hint?: string, words?: string) => {
-    const complaints = console.text.split('\n').filter((line) => watch.complaint.test(line))
+    const complaints = console.text
+      .split('\n')
+      .filter((line) => watch.complaint.test(line) && !LISTING.test(line)) // libgpg-error
     const said = words ?? complaints.at(-1)?.trim()
     const last = console.lastLines(3).join(' | ')
     const tail = said ? `: ${said}` : last ? `; last on the console: ${last}` : ''

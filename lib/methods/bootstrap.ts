@@ -28,6 +28,7 @@ import { type Layout, makeLayout } from '../disk/layout.ts'
 import { ensureForeign, foreignTools } from '../host/foreign.ts'
 import { INSTALLER_TOOLS, type Tool, TOOLS } from '../host/tools.ts'
 import { checkUserNamespaces } from '../host/user-namespaces.ts'
+import { listMaterials } from '../image/materials.ts'
 import type { Recipe } from '../image/recipe.ts'
 import { findKeys } from '../media/keys.ts'
 import { pinnedKeyring } from '../media/signature.ts'
@@ -80,7 +81,7 @@ export const bootstrap: Method = {
       await fillRoot(tree, disk, layout, times)
       await installBootLoaders(disk, layout, tree.bootFiles, times)
     })
-    return { upstream: await pointOf(distro, work) }
+    return { upstream: await pointOf(distro, work), ...(await heardOf(tree, spec)) }
   },
   async pack(build, _host, { fetched }) {
     const { distro, recipe, scope, work, epochSeconds } = build
@@ -93,7 +94,7 @@ export const bootstrap: Method = {
     )
     const tar = join(work, 'image.tar')
     await step('Pack the system', () => packRoot(tree, tar, epochSeconds))
-    return { tar, upstream: await pointOf(distro, work) }
+    return { tar, upstream: await pointOf(distro, work), ...(await heardOf(tree, spec)) }
   },
 }
 
@@ -105,6 +106,11 @@ async function pointOf(distro: Distro, work: string): Promise<string | undefined
   if (session.dryRun) return undefined
   const text = await readFile(join(work, 'point'), 'utf8')
   return packagesOf(distro).point.pattern.exec(text)?.[1]
+}
+
+/** What the output tells: packages, and the mirror's lists that they are from. */
+async function heardOf({ output }: RootTree, { cache, codename }: FillOptions['spec']) {
+  return { output, materials: await listMaterials(output, cache.lists, codename) }
 }
 
 function packagesOf({ title, bootstrap }: Distro) {
@@ -183,7 +189,13 @@ function fillOptions(build: Build, layout: Layout | undefined, keyring: string):
 }
 
 /** What a filled root is: a directory for root, a tar file otherwise. */
-export type RootTree = { kind: 'directory' | 'tar'; path: string; bootFiles: BootFiles }
+export type RootTree = {
+  kind: 'directory' | 'tar'
+  path: string
+  bootFiles: BootFiles
+  /** What was printed while it was filled. */
+  output: string
+}
 
 export type FillOptions = {
   work: string
@@ -238,10 +250,10 @@ export async function installPackages(options: FillOptions, report: Report): Pro
   const download = [{ from: point, to: join(work, 'point') }, ...(hasBootLoader ? boot : [])]
   const kind = spec.mode === 'root' ? 'directory' : 'tar'
   const target = join(work, kind === 'directory' ? 'root' : 'root.tar')
-  await runMmdebstrap(options, target, report, (mirror) =>
+  const output = await runMmdebstrap(options, target, report, (mirror) =>
     mmdebstrapWords({ ...spec, mirror, target, download }),
   )
-  return { kind, path: target, bootFiles: files }
+  return { kind, path: target, bootFiles: files, output }
 }
 
 /**
@@ -255,13 +267,13 @@ export async function fetchPackages(options: FillOptions, report: Report): Promi
   await runMmdebstrap(options, target, report, (mirror) => fetchWords({ ...spec, mirror }))
 }
 
-/** Run it on one mirror after the other, until one has the release. */
+/** Run it on one mirror after the other, until one has the release; what it printed then. */
 async function runMmdebstrap(
   { work, spec, mirrors, proxyEnv }: FillOptions,
   target: string,
   report: Report,
   wordsFor: (mirror: Mirror) => string[],
-): Promise<void> {
+): Promise<string> {
   await act(`make the package cache ${spec.cache.archives}`, async () => {
     await makeParents(spec.cache.archives)
     await makeParents(spec.cache.lists)
@@ -277,12 +289,13 @@ async function runMmdebstrap(
         if (news) report(...news)
       },
     })`${wordsFor(mirror)}`
-    if (exitCode === 0) return
     const output = `${stdout}\n${stderr}`
+    if (exitCode === 0) return output
     if (!releaseIsGone(output) || i + 1 === mirrors.length) throw mmdebstrapError(output)
     log.warn(`${spec.codename} is gone from that mirror: trying ${mirrors[i + 1]!.main}`)
     await rm(target, { recursive: true, force: true })
   }
+  return '' // every recipe has a mirror
 }
 
 /**

@@ -14,6 +14,7 @@ import { session } from '../cli/session.ts'
 import { serveFiles } from '../host/file-server.ts'
 import { chooseHypervisor, hypervisorTools } from '../host/hypervisor.ts'
 import { INSTALLER_TOOLS, TOOLS } from '../host/tools.ts'
+import { mediumMaterial } from '../image/materials.ts'
 import type { CloudRecipe, Recipe } from '../image/recipe.ts'
 import { setUpMachine } from '../machine/hardware.ts'
 import { INSTALL_NIC, install, installFirmware } from '../machine/install.ts'
@@ -129,7 +130,7 @@ async function setUpOn(
       throw await withoutCloudInit(error, serialLog, base.name)
     }),
   )
-  return { serialLog }
+  return { serialLog, materials: [await mediumMaterial(base)] }
 }
 
 /** The base image, verified: the operator's, or the vendor's newest. */

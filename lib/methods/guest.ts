@@ -86,7 +86,12 @@ export function guestOf(
     setup: [...setup.map(ours), script(target.guestTools.install)],
     customize:
       customize === undefined ? undefined : { path: customize, name: basename(customize), env },
-    finish: [...finish.map(ours), ours(cleanUp), ...(last === undefined ? [] : [script(last)])],
+    finish: [
+      ...finish.map(ours),
+      ours('list-packages.sh'),
+      ours(cleanUp),
+      ...(last === undefined ? [] : [script(last)]),
+    ],
   }
 }
 

@@ -15,6 +15,7 @@ import { session } from '../cli/session.ts'
 import { makeParents } from '../disk/directories.ts'
 import { chooseHypervisor, hypervisorTools } from '../host/hypervisor.ts'
 import { INSTALLER_TOOLS, TOOLS } from '../host/tools.ts'
+import { mediumMaterial } from '../image/materials.ts'
 import type { InstallerRecipe, Recipe } from '../image/recipe.ts'
 import { pointRelease } from '../image/updates.ts'
 import { install } from '../machine/install.ts'
@@ -109,7 +110,8 @@ async function installOn(
       report,
     ),
   )
-  return { serialLog, upstream: pointRelease(recipe.release, media.name) }
+  const upstream = pointRelease(recipe.release, media.name)
+  return { serialLog, upstream, materials: [await mediumMaterial(media)] }
 }
 
 /** The medium, verified: the operator's, or the vendor's newest. */

@@ -4,6 +4,7 @@ import type { Report } from '../cli/progress.ts'
 import type { Scope } from '../cli/scope.ts'
 import type { Hypervisor } from '../host/hypervisor.ts'
 import type { Tool } from '../host/tools.ts'
+import type { Material } from '../image/materials.ts'
 import type { Recipe } from '../image/recipe.ts'
 
 /** What was found out about this machine. */
@@ -29,6 +30,10 @@ export type Filled = {
   upstream?: string | undefined
   /** What the machine printed while it installed, where there was one. */
   serialLog?: string
+  /** What the package manager and the set-up printed, where no machine did. */
+  output?: string
+  /** What it was made of, for the provenance. */
+  materials?: Material[]
 }
 
 export type Method = {

@@ -1,0 +1,97 @@
+/**
+ * Materials of an image: what it was made of, each with where it came from and, where it is known, its digest.
+ * They are resource descriptors of in-toto (spec/v1/resource_descriptor.md of in-toto/attestation): one has an
+ * address or a digest at least.
+ */
+import { readFile } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { basename, join } from 'node:path'
+import { redact } from '../cli/redact.ts'
+import { act } from '../cli/run.ts'
+import { digestOf, type Media } from '../media/media.ts'
+
+export type Material = {
+  name: string
+  uri?: string
+  /** Algorithm to lower-case hexadecimal. */
+  digest?: Record<string, string>
+  mediaType?: string
+  annotations?: Record<string, string | number | boolean>
+}
+
+const isAddress = (text: string) => /^https?:\/\//.test(text)
+
+/** An installation medium or a base image, by its vendor's digest or, where it has none, by its own. */
+export async function mediumMaterial(media: Media): Promise<Material> {
+  const { name, path, from } = media
+  const digest = media.digest ?? {
+    algorithm: 'sha256',
+    hex: await act(`read the digest of ${path}`, () => digestOf(path, 'sha256'), ''),
+  }
+  // A file's own path says nothing elsewhere.
+  const at = isAddress(from) ? { uri: redact(new URL(name, from).href) } : {}
+  return { name, ...at, digest: { [digest.algorithm]: digest.hex } }
+}
+
+/** A file of the operator: what it is for, and its digest. */
+export async function fileMaterial(what: string, path: string): Promise<Material> {
+  const hex = await act(`read the digest of ${path}`, () => digestOf(path, 'sha256'), '')
+  return { name: basename(path), digest: { sha256: hex }, annotations: { use: what } }
+}
+
+/** `20260101T000000Z` of an address of snapshot.debian.org, or of another archive that keeps old states. */
+export const snapshotOf = (address: string): string | undefined =>
+  /\/(\d{8}T\d{6}Z)(?=\/|$)/.exec(address)?.[1]
+
+/** A mirror that packages came from. */
+export function mirrorMaterial(address: string): Material {
+  const snapshot = snapshotOf(address)
+  return {
+    name: 'mirror',
+    uri: redact(address),
+    ...(snapshot !== undefined && { annotations: { snapshot } }),
+  }
+}
+
+/** Behind an address in apt's output: the suite, and its signed list. */
+const FETCHED = /^(?:Get|Hit):\d+ (https?:\/\/\S+) (\S+) InRelease/gm
+
+/** As apt calls the list of `http://host/debian` in its directory. */
+const listFile = (address: string, suite: string) =>
+  `${address.replace(/^\w+:\/\//, '').replaceAll('/', '_')}_dists_${suite}_InRelease`
+
+/**
+ * The signed lists that packages were chosen from: each holds, by digests of digests, every package that
+ * was in its archive at that moment.
+ *
+ * @param output what apt has printed
+ * @param lists its directory of lists, as the cache keeps it; a list that is not there has no digest
+ * @param codename the suite that matters: that of others which a mirror has does not
+ */
+export async function listMaterials(
+  output: string,
+  lists: string,
+  codename: string,
+): Promise<Material[]> {
+  const materials: Material[] = []
+  for (const [, address = '', suite = ''] of output.matchAll(FETCHED)) {
+    if (!suite.startsWith(codename)) continue
+    const uri = `${redact(address)}/dists/${suite}/InRelease`
+    if (materials.some((one) => one.uri === uri)) continue
+    const text = await readFile(join(lists, listFile(address, suite))).catch(() => undefined)
+    const snapshot = snapshotOf(address)
+    const date = text && /^Date: (.*)$/m.exec(text.toString('latin1'))?.[1]
+    materials.push({
+      name: `${suite} InRelease`,
+      uri,
+      ...(text && { digest: { sha256: createHash('sha256').update(text).digest('hex') } }),
+      ...((snapshot !== undefined || date) && {
+        annotations: {
+          ...(date && { date }),
+          ...(snapshot !== undefined && { snapshot }),
+        },
+      }),
+    })
+  }
+  return materials
+}
