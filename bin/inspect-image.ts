@@ -13,6 +13,9 @@ import { type Inspection, inspectImage } from '../lib/image/inspect.ts'
 const command = {
   name: 'inspect-image',
   summary: 'Check that an image file matches its manifest and that its stream is whole.',
+  details: [
+    'Bill of materials and provenance, where the manifest names them, have to match if they are beside it.',
+  ],
   words: ['MANIFEST|STREAM'],
   options: {
     json: { help: 'print the result as JSON' },
@@ -24,9 +27,9 @@ const command = {
   ],
 } as const
 
-function describe({ manifest, file, stream }: Inspection): string {
+function describe({ manifest, file, stream, records }: Inspection): string {
   const mib = (bytes: number) => `${(bytes / 1024 ** 2).toFixed(1)} MiB`
-  const records = Object.entries(stream.records).map(([type, count]) => `${count} ${type}`)
+  const counts = Object.entries(stream.records).map(([type, count]) => `${count} ${type}`)
   const rows: [string, string][] = [
     ...(manifest
       ? ([
@@ -42,8 +45,12 @@ function describe({ manifest, file, stream }: Inspection): string {
     ['created', new Date(stream.createdAtSeconds * 1000).toISOString()],
     ['volume', `${mib(stream.volumeBytes)} in blocks of ${stream.volblocksize} bytes`],
     ['data', mib(stream.dataBytes)],
-    ['records', records.join(', ')],
+    ['records', counts.join(', ')],
     ['checksum', `${stream.checksum} (fletcher-4, every record verified)`],
+    ...records.map(({ kind, name, state, says }): [string, string] => [
+      kind,
+      `${name} (${state}${state === 'matches' ? `: ${says}` : ''})`,
+    ]),
   ]
   const width = Math.max(...rows.map(([name]) => name.length))
   return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n')

@@ -39,6 +39,7 @@ import {
   resolveRecipe,
 } from './recipe.ts'
 import { plainFile } from './plain-file.ts'
+import { type Records, writeRecords } from './records.ts'
 import { parseStages, type Stage, STAGES } from './stages.ts'
 import { makeStamp, parseStamp } from './stamp.ts'
 import { compressionOf, writeQcow2 } from './qcow2.ts'
@@ -201,9 +202,13 @@ async function createImage(
   const made = await makers[recipe.format](method, build, host, path, options)
   const manifest = join(output.partial, `${recipe.fileName}.imgmanifest`)
   const serial = join(output.partial, `${recipe.fileName}.serial.log`)
-  await step(targetOf(recipe).manifest ? 'Write the manifest' : 'Write the digests', async () => {
+  const records = await step('Write the records', async () => {
     if (made.serialLog) await copyLog(made.serialLog, serial)
-    if (targetOf(recipe).manifest) await writeManifestOf(build, made, manifest)
+    const log = made.serialLog === undefined ? undefined : serial
+    return writeRecords(build, made, log, method.tools(distro, recipe))
+  })
+  await step(targetOf(recipe).manifest ? 'Write the manifest' : 'Write the digests', async () => {
+    if (targetOf(recipe).manifest) await writeManifestOf(build, made, records, manifest)
     else await writeDigests(made.image, `${path}.sha256`)
   })
   await output.finish()
@@ -280,11 +285,16 @@ const makers: Record<ImageFormat, Maker> = {
   },
 }
 
-async function writeManifestOf({ distro, recipe }: Build, made: Made, path: string) {
+async function writeManifestOf(
+  { distro, recipe }: Build,
+  made: Made,
+  { tags: records }: Records,
+  path: string,
+) {
   await act(`write ${path}`, () => {
     const { sha1, sha256, bytes } = made.image
     const file = { sha1, bytes, datasetGuid: made.guid! }
-    const data = { ...manifestData(recipe, distro), upstream: made.upstream, sha256, file }
+    const data = { ...manifestData(recipe, distro), upstream: made.upstream, records, sha256, file }
     return writeManifest(imageManifest(data), path)
   })
 }

@@ -7,6 +7,7 @@ import { restoreStream, type StreamSummary, summarizeStream } from '../zfs/resto
 import { openStream } from './convert.ts'
 import { formatOfContent } from './formats.ts'
 import { digestFile, type ImageFile } from './image-file.ts'
+import { type FoundRecord, inspectRecords } from './inspect-records.ts'
 import { type ReadManifest, readManifest } from './read-manifest.ts'
 
 /** Endings of manifests. */
@@ -16,6 +17,8 @@ export type Inspection = {
   manifest: (ReadManifest & { path: string }) | undefined
   file: ImageFile
   stream: StreamSummary
+  /** Of the manifest: bill of materials and provenance. */
+  records: FoundRecord[]
   /** What does not fit together, a line each; empty when all is well. */
   problems: string[]
 }
@@ -94,8 +97,14 @@ export async function inspectMatched(
   const stream = restoreTo
     ? await restoreStream(pieces, restoreTo.disk, { signal: restoreTo.signal })
     : await summarizeStream(pieces)
-  const problems = manifest ? mismatches(manifest, file, stream) : []
-  return { manifest, file, stream, problems }
+  const records = manifest ? await inspectRecords(manifest.records, manifest.path, file) : []
+  const problems = [
+    ...(manifest ? mismatches(manifest, file, stream) : []),
+    ...records
+      .filter(({ state }) => state === 'wrong')
+      .map(({ kind, name, says }) => `${kind} ${name}: ${says}`),
+  ]
+  return { manifest, file, stream, records, problems }
 }
 
 /**

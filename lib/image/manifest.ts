@@ -54,6 +54,8 @@ export type ManifestData = {
   firmware?: string | undefined
   /** What it needs of a processor, by the levels of the x86-64 psABI. */
   cpu?: string | undefined
+  /** Files beside it that say more of the image: their names and digests, as tags. */
+  records?: Readonly<Record<string, string>>
   /** SHA-256 of the image file, in hexadecimal: the UUID comes from it. */
   sha256: string
   file: { sha1: string; bytes: number; datasetGuid: bigint }
@@ -116,6 +118,8 @@ export function imageManifest(data: ManifestData): ImageManifest {
       ...(data.upstream !== undefined && { upstream: data.upstream }),
       ...(data.firmware !== undefined && { firmware: data.firmware }),
       ...(data.cpu !== undefined && { cpu: data.cpu }),
+      // A manifest may have no fields of its own making; tags it may.
+      ...data.records,
     },
   }
 }

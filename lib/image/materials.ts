@@ -9,6 +9,8 @@ import { basename, join } from 'node:path'
 import { redact } from '../cli/redact.ts'
 import { act } from '../cli/run.ts'
 import { digestOf, type Media } from '../media/media.ts'
+import type { Recipe } from './recipe.ts'
+import { git } from './stamp.ts'
 
 export type Material = {
   name: string
@@ -34,24 +36,55 @@ export async function mediumMaterial(media: Media): Promise<Material> {
 }
 
 /** A file of the operator: what it is for, and its digest. */
-export async function fileMaterial(what: string, path: string): Promise<Material> {
+async function fileMaterial(what: string, path: string): Promise<Material> {
   const hex = await act(`read the digest of ${path}`, () => digestOf(path, 'sha256'), '')
   return { name: basename(path), digest: { sha256: hex }, annotations: { use: what } }
+}
+
+/** This project, by the commit of its checkout; nothing where it is none. */
+export async function sourceMaterial(dirty: boolean): Promise<Material[]> {
+  const commit = await git(['rev-parse', 'HEAD'])
+  if (commit === undefined) return []
+  const remote = await git(['config', '--get', 'remote.origin.url'])
+  // The path of a clone on this machine says nothing elsewhere.
+  const address = remote !== undefined && /^(https?|ssh|git):\/\//.test(remote) ? remote : undefined
+  return [
+    {
+      name: 'hybrid-images',
+      ...(address !== undefined && { uri: `git+${redact(address)}` }),
+      digest: { gitCommit: commit },
+      ...(dirty && { annotations: { changed: true } }),
+    },
+  ]
+}
+
+/** What the operator gave of their own. */
+export async function ownMaterials(recipe: Recipe): Promise<Material[]> {
+  const { customize, keyring, installer, cloud } = recipe
+  const files = Object.entries({
+    customize,
+    keyring,
+    answers: installer?.answers,
+    'user-data': cloud?.userData,
+  })
+  const given = files.flatMap(([use, path]) => (path === undefined ? [] : [{ use, path }]))
+  return Promise.all(given.map(({ use, path }) => fileMaterial(use, path)))
 }
 
 /** `20260101T000000Z` of an address of snapshot.debian.org, or of another archive that keeps old states. */
 export const snapshotOf = (address: string): string | undefined =>
   /\/(\d{8}T\d{6}Z)(?=\/|$)/.exec(address)?.[1]
 
-/** A mirror that packages came from. */
-export function mirrorMaterial(address: string): Material {
-  const snapshot = snapshotOf(address)
-  return {
-    name: 'mirror',
-    uri: redact(address),
-    ...(snapshot !== undefined && { annotations: { snapshot } }),
-  }
-}
+/** The mirrors that packages may have come from, where the recipe names them. */
+export const mirrorMaterials = ({ mirrors }: Pick<Recipe, 'mirrors'>): Material[] =>
+  mirrors
+    .flatMap(({ main, security }) => [main, security])
+    .flatMap((address) => {
+      if (address === undefined) return []
+      const snapshot = snapshotOf(address)
+      const annotations = snapshot === undefined ? {} : { annotations: { snapshot } }
+      return [{ name: 'mirror', uri: redact(address), ...annotations }]
+    })
 
 /** Behind an address in apt's output: the suite, and its signed list. */
 const FETCHED = /^(?:Get|Hit):\d+ (https?:\/\/\S+) (\S+) InRelease/gm

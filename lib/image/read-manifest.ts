@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import imgmanifest from 'imgmanifest'
 import { BuildError, explain } from '../cli/errors.ts'
 import { CPU_LEVELS, type CpuLevel } from '../host/accelerator.ts'
+import { type NamedRecord, namedRecords } from './inspect-records.ts'
 
 /** What we need of a manifest that any tool may have made. */
 export type ReadManifest = {
@@ -17,6 +18,8 @@ export type ReadManifest = {
   /** By our own tags: the one firmware that it boots from, and what it needs of a processor. */
   firmware: 'bios' | 'uefi' | undefined
   cpu: CpuLevel | undefined
+  /** Files beside it that say more of the image. */
+  records: NamedRecord[]
   file: { sha1: string; size: number; compression: string; datasetGuid: string | undefined }
 }
 
@@ -73,6 +76,7 @@ export async function readManifest(path: string): Promise<ReadManifest> {
     defaultUser: typeof user === 'string' ? user : 'root',
     firmware: oneOf('firmware', ['bios', 'uefi']),
     cpu: oneOf('cpu', CPU_LEVELS),
+    records: namedRecords(tags),
     file: {
       sha1,
       size,

@@ -27,6 +27,7 @@ import type { ImageFormat } from '../targets/target.ts'
 import { targetOf, type TargetName } from '../targets/targets.ts'
 import { resolveVariables, type Variables } from '../targets/variables.ts'
 import { archOption, checkArch, distroFor } from './arch.ts'
+import { builderOption } from './provenance.ts'
 import { formatFor, namesFor, shippingOptions } from './shipping.ts'
 import { compactDay, type Stamp } from './stamp.ts'
 
@@ -148,6 +149,7 @@ export const imageOptions = {
     parse: parseSize,
     help: 'memory of the machine (default: what the installer needs)',
   },
+  ...builderOption,
   'upload-to': { arg: 'DIR', help: 'where the stage upload puts finished builds' },
   cache: {
     arg: 'DIR',
@@ -191,6 +193,8 @@ export type Recipe = {
   cache: string
   offline: boolean
   output: string
+  /** URI of who builds. */
+  builder: string
   stamp: Stamp
   /** For method installer. */
   installer: InstallerRecipe | undefined
@@ -487,6 +491,7 @@ export async function resolveRecipe(
     cache: resolve(options.cache ?? join(cacheHome, 'hybrid-images')),
     offline: options.offline,
     output: resolve(options.output),
+    builder: options.builder,
     stamp,
     installer: method === 'installer' ? await installerRecipe(distro, release, options) : undefined,
     cloud:

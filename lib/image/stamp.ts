@@ -23,6 +23,17 @@ export function stampText(branch: string, at: Date, commit: string): string {
   return `${branch.replaceAll(/[^A-Za-z0-9._]/g, '-')}-${compactTime(at)}-${commit}`
 }
 
+/** What git says of this checkout; undefined where it is none. */
+export async function git(words: readonly string[]): Promise<string | undefined> {
+  const top = resolve(fileURLToPath(new URL('../..', import.meta.url)))
+  // safe.directory: git refuses the checkout of another user otherwise.
+  const { exitCode, stdout } = await $({
+    nothrow: true,
+    readOnly: true,
+  })`git -c safe.directory=${top} -C ${top} ${words}`
+  return exitCode === 0 ? stdout.trim() : undefined
+}
+
 /**
  * The stamp of a build that starts now (or at SOURCE_DATE_EPOCH). Outside a git checkout the branch
  * is `release` and the commit `nogit`; local changes are told by `-dirty`.
@@ -30,15 +41,6 @@ export function stampText(branch: string, at: Date, commit: string): string {
 export async function makeStamp(env: NodeJS.ProcessEnv = process.env): Promise<Stamp> {
   const epoch = Number(env['SOURCE_DATE_EPOCH'] || Number.NaN)
   const at = Number.isSafeInteger(epoch) ? new Date(epoch * 1000) : new Date()
-  const top = resolve(fileURLToPath(new URL('../..', import.meta.url)))
-  const git = async (words: string[]) => {
-    // safe.directory: git refuses the checkout of another user otherwise.
-    const { exitCode, stdout } = await $({
-      nothrow: true,
-      readOnly: true,
-    })`git -c safe.directory=${top} -C ${top} ${words}`
-    return exitCode === 0 ? stdout.trim() : undefined
-  }
   const commit = await git(['rev-parse', '--short=12', 'HEAD'])
   const branch = (await git(['rev-parse', '--abbrev-ref', 'HEAD'])) ?? 'release'
   const changed = commit && (await git(['status', '--porcelain', '--untracked-files=no']))

@@ -1,6 +1,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -49,6 +50,53 @@ inspecting('finds a good image good', () =>
     assert.is(stream.records['END'], 1)
   }),
 )
+inspecting('says of bill of materials and provenance whether they are there and match', () =>
+  inTemporaryDir(async (dir) => {
+    const { manifest } = await makeImage(dir)
+    const { file } = await inspectImage(manifest)
+    const hashes = [{ alg: 'SHA-256', content: file.sha256 }]
+    const sbom = JSON.stringify({
+      metadata: { component: { hashes } },
+      components: [{ type: 'library' }, { type: 'operating-system' }],
+    })
+    const provenance = JSON.stringify({
+      subject: [{ digest: { sha256: file.sha256 } }],
+      predicate: { runDetails: { builder: { id: 'urn:me' } } },
+    })
+    const digest = (text: string) => createHash('sha256').update(text).digest('hex')
+    const name = (what: { sbom: string; provenance: string }) =>
+      edit(manifest, (value) => {
+        value['tags'] = {
+          sbom: 'image-1.sbom.cdx.json',
+          sbom_sha256: digest(what.sbom),
+          provenance: 'image-1.provenance.json',
+          provenance_sha256: digest(what.provenance),
+        }
+      })
+    await name({ sbom, provenance })
+    const found = async () => {
+      const { records, problems } = await inspectImage(manifest)
+      return [...records.map(({ kind, state, says }) => `${kind} ${state}: ${says}`), ...problems]
+    }
+    assert.equal(await found(), ['sbom missing: not here', 'provenance missing: not here'])
+
+    await writeFile(join(dir, 'image-1.sbom.cdx.json'), sbom)
+    await writeFile(join(dir, 'image-1.provenance.json'), provenance)
+    assert.equal(await found(), ['sbom matches: 1 packages', 'provenance matches: built by urn:me'])
+
+    await writeFile(join(dir, 'image-1.sbom.cdx.json'), sbom.replace('library', 'file'))
+    assert.match(
+      (await found()).at(-1)!,
+      /^sbom image-1\.sbom\.cdx\.json: sha256 is .* in the file$/,
+    )
+
+    const others = sbom.replace(file.sha256, '0'.repeat(64))
+    await writeFile(join(dir, 'image-1.sbom.cdx.json'), others)
+    await name({ sbom: others, provenance })
+    assert.match((await found()).at(-1)!, /it speaks of another image$/)
+  }),
+)
+
 /** Rewrites a value in the manifest. */
 const edit = async (manifest: string, change: (value: Record<string, unknown>) => void) => {
   const value = JSON.parse(await readFile(manifest, 'utf8')) as Record<string, unknown>

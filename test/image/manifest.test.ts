@@ -56,6 +56,14 @@ making('is accepted by Triton in every mode', () => {
   assert.is(imgmanifest.validateDcManifest(imported), null)
   assert.is(imgmanifest.validatePublicManifest(imported), null)
 })
+making('names what lies beside the image as tags, which Triton accepts', () => {
+  const records = { sbom: 'a.sbom.cdx.json', sbom_sha256: 'ab'.repeat(32) }
+  const manifest = imageManifest({ ...data, records })
+  assert.is(manifest.tags['sbom'], records.sbom)
+  assert.is(manifest.tags['sbom_sha256'], records.sbom_sha256)
+  assert.equal(manifestProblems(manifest), [])
+  assert.is(imgmanifest.validateDcManifest(manifest), null)
+})
 making('refuses a volume that is no whole MiB', () => {
   assert.throws(() => imageManifest({ ...data, volumeBytes: 1024 ** 2 + 512 }), /no whole MiB/)
 })
@@ -180,6 +188,7 @@ files('come back as they went', () =>
       version: '20260508',
       type: 'zvol',
       firmware: undefined,
+      records: [],
       cpu: undefined,
       imageSize: 10240,
       defaultUser: data.defaultUser,

@@ -58,6 +58,7 @@ async function reports(
           defaultUser: 'root',
           firmware: undefined,
           cpu: undefined,
+          records: [],
           file: { sha1: 'a'.repeat(40), size: 1, compression: 'gzip', datasetGuid: undefined },
         },
         file: {
@@ -76,6 +77,7 @@ async function reports(
           records: {},
           checksum: '',
         },
+        records: [],
         problems: [],
       },
       startedAt: new Date('2026-11-21T00:00:00Z'),
