@@ -4,6 +4,7 @@
  * On a terminal the step that runs is a live line, redrawn in place; other lines are printed above
  * it. Elsewhere (CI, a file) there are only plain lines.
  */
+import { emit } from './events.ts'
 import { redact } from './redact.ts'
 import { session } from './session.ts'
 
@@ -47,7 +48,10 @@ export function verboseOutput(line: string): void {
 
 export const log = {
   info: (line: string) => say(session.verbose || session.dryRun ? `# ${line}` : line),
-  warn: (line: string) => say(`Warning: ${line}`),
+  warn(line: string) {
+    say(`Warning: ${line}`)
+    emit({ event: 'warning', message: line })
+  },
   /** A command as it would be typed; `at` prints the time before it, as a comment. */
   command(text: string, at?: Date) {
     if (at) say(`# ${at.toISOString()}`)

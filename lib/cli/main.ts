@@ -7,6 +7,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { BuildError, Interrupted } from './errors.ts'
+import { closeEvents, emit, openEvents } from './events.ts'
 import { say, setLive } from './log.ts'
 import { type Command, type Options, type OptionTable, parseArguments, usage } from './options.ts'
 import { stopAll } from './run.ts'
@@ -50,6 +51,11 @@ export async function main<T extends OptionTable>(command: Command<T>, body: Bod
       wanted['verbose'] === true || /^(1|true|yes)$/.test(process.env['TRACE'] ?? '')
     session.dryRun = wanted['dry-run'] === true
     session.keep = wanted['keep'] === true
+    const events = wanted['events']
+    if (typeof events === 'string' && !session.dryRun) {
+      openEvents(events)
+      emit({ event: 'start', command: command.name, words })
+    }
     status = (await interruptible(body({ options, words, rest, scope }))) ?? 0
   } catch (error) {
     failure = stopSignal().aborted ? stopSignal().reason : error
@@ -59,9 +65,21 @@ export async function main<T extends OptionTable>(command: Command<T>, body: Bod
   await scope.close(failure !== undefined)
   if (failure) {
     report(failure)
+    endEvents(exitStatus(failure), failure)
     process.exit(exitStatus(failure)) // a body that did not let go may hold timers and sockets
   }
+  endEvents(status)
   process.exitCode = status
+}
+
+function endEvents(status: number, failure?: unknown) {
+  if (failure !== undefined) {
+    const message = failure instanceof Error ? failure.message : String(failure)
+    const hint = failure instanceof BuildError ? failure.hint : undefined
+    emit({ event: 'error', message, ...(hint !== undefined && { hint }) })
+  }
+  emit({ event: 'end', status, seconds: process.uptime() })
+  closeEvents()
 }
 
 /** How long a body may take to let go after an interruption, in milliseconds. */

@@ -6,6 +6,7 @@
  * at the end.
  */
 import { cpuSeconds } from './cpu-time.ts'
+import { emit, eventsWanted } from './events.ts'
 import { log, setLive } from './log.ts'
 import { session } from './session.ts'
 
@@ -13,14 +14,27 @@ import { session } from './session.ts'
 export type Report = (fraction: number | undefined, note?: string) => void
 
 const HEARTBEAT_MS = 30_000
-const seconds = (from: number) => `${Math.round((Date.now() - from) / 1000)} s`
+/** Between two events of one step's progress. */
+const EVENT_MS = 1000
+const elapsed = (from: number) => (Date.now() - from) / 1000
+const seconds = (from: number) => `${Math.round(elapsed(from))} s`
 
-/** What each step took; CPU seconds count this process and every program that it waited for. */
-export const timings: { step: string; seconds: number; cpuSeconds: number }[] = []
+export type Timing = {
+  step: string
+  /** Seconds from the start of this process to the step's. */
+  at: number
+  seconds: number
+  /** Of this process and every program that it waited for. */
+  cpuSeconds: number
+}
+
+/** What each step took. */
+export const timings: Timing[] = []
 
 /** Run one step of a command and show it; its error passes through. */
 export async function step<T>(title: string, work: (report: Report) => Promise<T>): Promise<T> {
   const started = Date.now()
+  const at = process.uptime()
   const cpuBefore = cpuSeconds()
   let fraction: number | undefined
   let note = ''
@@ -28,9 +42,17 @@ export async function step<T>(title: string, work: (report: Report) => Promise<T
     [title, fraction === undefined ? '' : `${Math.floor(fraction * 100)} %`, seconds(started), note]
       .filter(Boolean)
       .join('  ')
+  let told = started
   const report: Report = (newFraction, newNote) => {
     fraction = newFraction === undefined ? undefined : Math.min(1, Math.max(0, newFraction))
     if (newNote !== undefined) note = newNote
+    if (!eventsWanted() || Date.now() - told < EVENT_MS) return
+    told = Date.now()
+    emit({
+      ...{ event: 'progress', step: title, seconds: elapsed(started) },
+      ...(fraction !== undefined && { fraction }),
+      ...(note !== '' && { note }),
+    })
   }
   if (session.dryRun) {
     log.info(title)
@@ -38,6 +60,13 @@ export async function step<T>(title: string, work: (report: Report) => Promise<T
   }
   if (!process.stderr.isTTY) log.info(title)
   setLive(line)
+  emit({ event: 'step', step: title })
+  const ended = (ok: boolean) => {
+    const cpu = Math.round(1000 * (cpuSeconds() - cpuBefore)) / 1000
+    const spent = { seconds: elapsed(started), cpuSeconds: cpu }
+    emit({ event: 'step-end', step: title, ok, ...spent })
+    return spent
+  }
   const heartbeat = setInterval(
     () => !process.stderr.isTTY && log.info(`${line()} ...`),
     HEARTBEAT_MS,
@@ -46,12 +75,12 @@ export async function step<T>(title: string, work: (report: Report) => Promise<T
     const result = await work(report)
     setLive(undefined)
     log.info(`${title}: ${seconds(started)}`)
-    const cpu = cpuSeconds() - cpuBefore
-    timings.push({ step: title, seconds: (Date.now() - started) / 1000, cpuSeconds: cpu })
+    timings.push({ step: title, at, ...ended(true) })
     return result
   } catch (error) {
     setLive(undefined)
     log.info(`${title}: failed after ${seconds(started)}`)
+    ended(false)
     throw error
   } finally {
     clearInterval(heartbeat)

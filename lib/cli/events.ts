@@ -1,0 +1,106 @@
+/**
+ * What a command does, for programs that follow it: one JSON object for each line, written at once, to a file
+ * (or a FIFO) or to a descriptor that the caller has opened. README.md, "Events", has the list.
+ *
+ * Several commands may write to one file: each line is one write at its end, and says whose it is.
+ */
+import { closeSync, openSync, writeSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { BuildError, errorCode, explain } from './errors.ts'
+import type { OptionTable } from './options.ts'
+import { redact } from './redact.ts'
+
+export const eventsOption = {
+  events: {
+    arg: 'FILE|FD',
+    help: 'write what happens there, a JSON object for each line: steps, progress, warnings, result',
+  },
+} as const satisfies OptionTable
+
+export type Event =
+  | { event: 'start'; command: string; words: readonly string[] }
+  | { event: 'step'; step: string }
+  | { event: 'progress'; step: string; seconds: number; fraction?: number; note?: string }
+  | { event: 'step-end'; step: string; ok: boolean; seconds: number; cpuSeconds: number }
+  | { event: 'warning'; message: string }
+  | { event: 'result'; result: unknown }
+  | { event: 'error'; message: string; hint?: string }
+  | { event: 'end'; status: number; seconds: number }
+
+/** Named by who started this command for one of many builds. */
+const BUILD = 'HYBRID_IMAGES_BUILD'
+
+/** How long a full pipe is waited for, in milliseconds, and how long at once. */
+const PATIENCE = 5000
+const NAP = 10
+
+let descriptor: number | undefined
+let ours = false
+
+/** Whether somebody listens. */
+export const eventsWanted = (): boolean => descriptor !== undefined
+
+/**
+ * From now on events go there.
+ *
+ * @param where a file, which is added to, or the number of an open descriptor
+ * @throws {BuildError} when it can't be written to
+ */
+export function openEvents(where: string): void {
+  const number = /^\d+$/.test(where) ? Number(where) : undefined
+  try {
+    descriptor = number ?? openSync(where, 'a')
+    ours = number === undefined
+    // Asked now: hours later it would be too late.
+    if (number !== undefined) writeSync(number, '')
+  } catch (error) {
+    descriptor = undefined
+    if (errorCode(error) === 'EBADF') {
+      throw new BuildError(`Cannot write events to descriptor ${where}: it is not open`, {
+        hint: 'Open it in the shell: ... --events 3 3>events.jsonl',
+      })
+    }
+    throw explain(`write events to "${where}"`, error)
+  }
+}
+
+/** Write one, if somebody listens; a reader that went away is no reason to end a build. */
+export function emit(event: Event): void {
+  if (descriptor === undefined) return
+  const build = process.env[BUILD]
+  const line = { time: new Date().toISOString(), ...(build && { build }), ...event }
+  let rest = Buffer.from(`${redact(JSON.stringify(line))}\n`)
+  const nap = new Int32Array(new SharedArrayBuffer(4))
+  try {
+    for (let waited = 0; rest.length > 0;) {
+      try {
+        rest = rest.subarray(writeSync(descriptor, rest))
+      } catch (error) {
+        // A pipe that is full: its reader is slow, or stopped.
+        if (errorCode(error) !== 'EAGAIN' || waited > PATIENCE) throw error
+        Atomics.wait(nap, 0, 0, NAP)
+        waited += NAP
+      }
+    }
+  } catch {
+    descriptor = undefined
+  }
+}
+
+/** Nothing more will come. */
+export function closeEvents(): void {
+  if (descriptor !== undefined && ours) closeSync(descriptor)
+  descriptor = undefined
+}
+
+/**
+ * Words and environment for a command that is to write to the same place.
+ *
+ * @param build name of what it builds, which its events then have
+ */
+export function sharedEvents(where: string | undefined, build: string) {
+  if (where === undefined) return { words: [], env: {} }
+  // A descriptor of ours is open to others by this name.
+  const place = /^\d+$/.test(where) ? `/proc/${process.pid}/fd/${where}` : resolve(where)
+  return { words: ['--events', place], env: { [BUILD]: build } }
+}
