@@ -7,6 +7,8 @@
  *   ./bin/build-images --only 'rocky-*' --json -- --layout lvm
  */
 import { distros } from '../distros/all.ts'
+import { resolve } from 'node:path'
+import { emit, eventsOption } from '../lib/cli/events.ts'
 import { log } from '../lib/cli/log.ts'
 import { main } from '../lib/cli/main.ts'
 import { commonOptions, parseCount, parseList } from '../lib/cli/options.ts'
@@ -18,6 +20,7 @@ import {
   fleetOf,
   selectRows,
 } from '../lib/image/fleet.ts'
+import { writeFleetIndex } from '../lib/image/fleet-index.ts'
 import { checkValid, validateRelease } from '../lib/image/validate.ts'
 
 const command = {
@@ -29,7 +32,8 @@ const command = {
   details: [
     'NAME is one of those that "build-images list" prints; none: all. "build-images validate" resolves',
     "every recipe, checks its answers and, unless --offline, whether the vendor's addresses answer.",
-    'What follows -- is handed to each create-image command.',
+    'What follows -- is handed to each create-image command. index.html in the output directory lists all',
+    'builds that lie there, with a page of each.',
   ],
   options: {
     only: {
@@ -43,6 +47,7 @@ const command = {
     offline: { help: 'use the cache alone, no network' },
     matrix: { help: 'print the list as JSON, for the matrix of a CI system' },
     json: { help: 'print the results as JSON, with the seconds of each step' },
+    ...eventsOption,
     ...commonOptions,
   },
   examples: [
@@ -90,7 +95,10 @@ await main(command, async ({ options, words, rest }) => {
   const jobs = options.jobs ?? defaultJobs()
   log.info(`Building ${rows.length} images, ${jobs} at a time`)
   const handed = ['--output', options.output, ...(options.offline ? ['--offline'] : []), ...rest]
-  const results = await buildFleet(rows, handed, jobs)
+  const results = await buildFleet(rows, handed, jobs, options.events)
+  emit({ event: 'result', result: results })
+  const dry = rest.includes('--dry-run') || results.every(({ status }) => status === 2)
+  if (!dry) log.info(`All builds: ${await writeFleetIndex(results, resolve(options.output))}`)
   if (options.json) console.log(JSON.stringify(results, undefined, 2))
   else {
     const lines = results.map(({ name, seconds, manifest, error }) => [

@@ -6,6 +6,7 @@ import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { type Distro, onArch } from '../../distros/distro.ts'
 import { BuildError, UsageError } from '../cli/errors.ts'
+import { emit, eventsOption } from '../cli/events.ts'
 import { log } from '../cli/log.ts'
 import { main } from '../cli/main.ts'
 import { commonOptions, type Command } from '../cli/options.ts'
@@ -26,6 +27,7 @@ import { uploadToDirectory } from '../publish/directory.ts'
 import { ENDINGS, type ImageFormat } from '../targets/target.ts'
 import { targetOf, TARGETS } from '../targets/targets.ts'
 import { describeVariables } from '../targets/variables.ts'
+import { REPORT } from './build-report.ts'
 import { writeDdImageOf } from './dd-image.ts'
 import { describeCompressor, gzip } from './gzip.ts'
 import { type ImageFile, writeImageFile } from './image-file.ts'
@@ -43,9 +45,10 @@ import { type Records, writeRecords } from './records.ts'
 import { parseStages, type Stage, STAGES } from './stages.ts'
 import { makeStamp, parseStamp } from './stamp.ts'
 import { compressionOf, writeQcow2 } from './qcow2.ts'
+import { writeReport } from './write-report.ts'
 import { writeZvolImage } from './zvol-image.ts'
 
-const options = { ...imageOptions, ...commonOptions }
+const options = { ...imageOptions, ...eventsOption, ...commonOptions }
 const methods: Record<MethodName, Method> = { bootstrap, installer, 'cloud-image': cloudImage }
 
 /** For the usage text: the variables of each target that the distro can be built for, where it has some. */
@@ -96,6 +99,8 @@ type Result = {
   /** What an operator does with it. */
   handOver?: string[]
   serialLog?: string
+  /** A page of the build. */
+  report?: string
   uploaded?: string[]
 }
 
@@ -110,6 +115,7 @@ export async function createImageCommand(distro: Distro): Promise<void> {
     if (session.dryRun) printRecipe(recipe)
     const result = await runStages(stages, onArch(distro, recipe.arch)!, recipe, options, scope)
     if (session.dryRun) return
+    emit({ event: 'result', result })
     if (options.json) {
       console.log(redact(JSON.stringify({ ...result, recipe, timings }, undefined, 2)))
       return
@@ -202,15 +208,17 @@ async function createImage(
   const made = await makers[recipe.format](method, build, host, path, options)
   const manifest = join(output.partial, `${recipe.fileName}.imgmanifest`)
   const serial = join(output.partial, `${recipe.fileName}.serial.log`)
+  const kept = made.serialLog === undefined ? undefined : serial
   const records = await step('Write the records', async () => {
     if (made.serialLog) await copyLog(made.serialLog, serial)
-    const log = made.serialLog === undefined ? undefined : serial
-    return writeRecords(build, made, log, method.tools(distro, recipe))
+    return writeRecords(build, made, kept, method.tools(distro, recipe))
   })
   await step(targetOf(recipe).manifest ? 'Write the manifest' : 'Write the digests', async () => {
     if (targetOf(recipe).manifest) await writeManifestOf(build, made, records, manifest)
     else await writeDigests(made.image, `${path}.sha256`)
   })
+  const report = join(output.partial, `${recipe.fileName}.${REPORT}`)
+  await step('Write the report', () => writeReport(recipe, made, records, kept, report))
   await output.finish()
   const final = (file: string) => join(output.final, basename(file))
   const image = { ...made.image, path: final(path) }
@@ -218,6 +226,7 @@ async function createImage(
     ...(targetOf(recipe).manifest && { manifest: final(manifest) }),
     image,
     ...(made.serialLog && { serialLog: final(serial) }),
+    report: final(report),
   }
   const { base } = distro.maas
   const handOver = targetOf(recipe).handOver({

@@ -6,6 +6,7 @@ import { availableParallelism, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import type { Distro } from '../../distros/distro.ts'
 import { BuildError, UsageError } from '../cli/errors.ts'
+import { sharedEvents } from '../cli/events.ts'
 import { log } from '../cli/log.ts'
 import { $ } from '../cli/run.ts'
 import { stopSignal } from '../cli/session.ts'
@@ -82,6 +83,9 @@ export type Built = {
   seconds: number
   /** The manifest's path, where there is one. */
   manifest: string | undefined
+  /** Size of the image's file, and the page of the build, where there are any. */
+  bytes: number | undefined
+  report: string | undefined
   /** Why not, in the build's own words. */
   error: string | undefined
   /** Of its steps, as create-image tells them. */
@@ -93,21 +97,32 @@ const commandOf = ({ distro }: FleetRow) =>
   fileURLToPath(new URL(`../../bin/create-image-${distro}`, import.meta.url))
 
 /** Build one; what it says is shown step by step, with its name in front. */
-async function buildOne(row: FleetRow, words: readonly string[]): Promise<Built> {
+async function buildOne(
+  row: FleetRow,
+  words: readonly string[],
+  events: string | undefined,
+): Promise<Built> {
+  const shared = sharedEvents(events, row.name)
   const started = Date.now()
   log.info(`${row.name}: started`)
   const { exitCode, stdout, stderr } = await $({
     nothrow: true,
+    env: shared.env,
     onLine: (line) => {
       if (STEP.test(line) || line.startsWith('Warning: ')) log.info(`${row.name}: ${line}`)
     },
-  })`${commandOf(row)} ${row.release} --json ${words}`
+  })`${commandOf(row)} ${row.release} --json ${shared.words} ${words}`
   const seconds = (Date.now() - started) / 1000
   const error = stderr
     .split('\n')
     .findLast((line) => line.startsWith('Error: '))
     ?.slice(7)
-  let result: { manifest?: string; timings?: Built['timings'] } = {}
+  let result: {
+    manifest?: string
+    image?: { bytes: number }
+    report?: string
+    timings?: Built['timings']
+  } = {}
   try {
     result = JSON.parse(stdout) as typeof result
   } catch {
@@ -120,6 +135,8 @@ async function buildOne(row: FleetRow, words: readonly string[]): Promise<Built>
     status: exitCode,
     seconds,
     manifest: result.manifest,
+    bytes: result.image?.bytes,
+    report: result.report,
     error: exitCode === 0 ? undefined : (error ?? `it ended with status ${exitCode}`),
     timings: result.timings ?? [],
   }
@@ -129,11 +146,13 @@ async function buildOne(row: FleetRow, words: readonly string[]): Promise<Built>
  * Build rows, some at a time.
  *
  * @param words handed to each build
+ * @param events where each writes what it does, as --events has it
  */
 export async function buildFleet(
   rows: readonly FleetRow[],
   words: readonly string[],
   jobs: number,
+  events?: string,
 ): Promise<Built[]> {
   const queue = [...rows.entries()]
   const results: Built[] = []
@@ -141,7 +160,7 @@ export async function buildFleet(
     for (let next = queue.shift(); next; next = queue.shift()) {
       stopSignal().throwIfAborted()
       const [at, row] = next
-      results[at] = await buildOne(row, words)
+      results[at] = await buildOne(row, words, events)
     }
   }
   await Promise.all(Array.from({ length: Math.min(jobs, rows.length) }, worker))

@@ -3,13 +3,9 @@
  * boots, the screen at the end, the serial consoles.
  */
 import type { CheckResult, Moment } from '../triton/boot-phases.ts'
+import { escapeHtml as escape } from './html.ts'
 import { type ImageTest, resultsOf } from './test-image.ts'
 import type { Evidence } from './test-report.ts'
-
-const ESCAPES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
-// eslint-disable-next-line no-control-regex
-const escape = (text: string) =>
-  text.replaceAll(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, '').replaceAll(/[&<>"]/g, (c) => ESCAPES[c]!)
 
 const STYLE = `
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #222; background: #fff }

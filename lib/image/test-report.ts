@@ -1,9 +1,10 @@
 /** Writes the reports of a test, each whole or not at all, and sums it up as JSON. */
 import { readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
+import { basename, dirname, resolve } from 'node:path'
 import { explain } from '../cli/errors.ts'
 import { makeParents } from '../disk/directories.ts'
 import { plainText } from '../machine/console.ts'
+import { REPORT, withVerdict } from './build-report.ts'
 import { htmlReport } from './report-html.ts'
 import { junitReport } from './report-junit.ts'
 import { type ImageTest, reportBase, resultsOf } from './test-image.ts'
@@ -31,6 +32,7 @@ export async function writeReports(test: ImageTest, manifest: string, output: st
   }
   await writeWhole(html, htmlReport(test, evidence))
   await writeWhole(junit, junitReport(test, evidence))
+  await tellBuildReport(test, base, html)
   const { manifest: described, file } = test.image
   const json = {
     image: {
@@ -55,6 +57,22 @@ export async function writeReports(test: ImageTest, manifest: string, output: st
     },
   }
   return { html, junit, json }
+}
+
+/** The page of the build, where it is beside, gets the verdict. */
+async function tellBuildReport(test: ImageTest, base: string, html: string): Promise<void> {
+  const path = `${base}.${REPORT}`
+  const page = await readFile(path, 'utf8').catch(() => undefined)
+  if (page === undefined) return
+  const checks = resultsOf(test)
+  const verdict = {
+    ok: checks.every(({ status }) => status === 'ok'),
+    at: test.startedAt,
+    seconds: test.seconds,
+    checks,
+    report: basename(html),
+  }
+  await writeWhole(path, withVerdict(page, verdict))
 }
 
 const serialLogPath = (base: string, firmware: string) => `${base}.${firmware}.serial.log`

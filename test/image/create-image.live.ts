@@ -7,9 +7,10 @@ import * as assert from 'uvu/assert'
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { chmod, readdir, readFile, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import imgmanifest from 'imgmanifest'
 import { parseMap } from '../../lib/disk/extents.ts'
+import { statementProblems } from '../statement.ts'
 import {
   assertNothingLeft,
   leftovers,
@@ -53,9 +54,13 @@ building('builds an image, and prints it as JSON', async () => {
   ])
   assert.is(result.status, 0)
   built = JSON.parse(result.stdout) as Built
+  const base = basename(built.manifest, '.imgmanifest')
   assert.equal((await readdir(dirname(built.manifest))).sort(), [
-    built.manifest.split('/').at(-1),
-    built.image.path.split('/').at(-1),
+    `${base}.imgmanifest`,
+    `${base}.provenance.json`,
+    `${base}.report.html`,
+    `${base}.sbom.cdx.json`,
+    `${base}.zfs.gz`,
   ])
   const stamp = dirname(built.manifest).split('/').at(-1)
   const latest = await readFile(join(output, 'debian-12-latest-build-stamp'), 'utf8')
@@ -124,6 +129,33 @@ building('ran the operator’s script as root, and installed what was asked for'
   assert.is(cat('/root/customized'), '0\n\n')
   assert.ok(exists('/usr/bin/rsync'))
   assert.ok(exists('/usr/bin/tree'))
+})
+building('lists the packages that are in it, the operator’s own among them', async () => {
+  const sbom = JSON.parse(
+    await readFile(built.manifest.replace('.imgmanifest', '.sbom.cdx.json'), 'utf8'),
+  ) as { components: { type: string; name: string; version: string }[] }
+  const listed = sbom.components
+    .filter(({ type }) => type === 'library')
+    .map(({ name, version }) => `${name} ${version}`)
+  const installed = cat('/var/lib/dpkg/status')
+    .split('\n\n')
+    .filter((text) => /^Status: \S+ \S+ installed$/m.test(text))
+    .map((text) => `${/^Package: (.*)$/m.exec(text)![1]} ${/^Version: (.*)$/m.exec(text)![1]}`)
+  assert.equal(listed.sort(), installed.sort())
+  assert.ok(listed.some((one) => one.startsWith('tree ')))
+})
+building('tells where it came from, as in-toto and SLSA want it', async () => {
+  const path = built.manifest.replace('.imgmanifest', '.provenance.json')
+  const statement = JSON.parse(await readFile(path, 'utf8')) as {
+    subject: { digest: { sha256: string } }[]
+    predicate: { buildDefinition: { resolvedDependencies: { name: string; digest?: object }[] } }
+  }
+  assert.equal(statementProblems(statement), [])
+  assert.is(statement.subject[0]!.digest.sha256, built.image.sha256)
+  const materials = statement.predicate.buildDefinition.resolvedDependencies
+  for (const name of ['bookworm InRelease', 'customize.sh']) {
+    assert.ok(materials.find((one) => one.name === name)?.digest, name)
+  }
 })
 building('has nothing of the build in it', () => {
   assert.is(cat('/etc/machine-id'), '')

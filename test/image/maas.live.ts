@@ -34,11 +34,18 @@ async function build(...words: string[]): Promise<Built> {
   assert.equal(await readdir(tmp), [])
   return JSON.parse(result.stdout) as Built
 }
-/** The list beside an image is right, and nothing else is beside it. */
+/** The list beside an image is right, and nothing is beside it but the records of the build. */
 async function checkFiles({ image, handOver }: Built, name: RegExp) {
   assert.match(basename(image.path), name)
   const folder = dirname(image.path)
-  assert.equal(await readdir(folder), [basename(image.path), `${basename(image.path)}.sha256`])
+  const beside = await readdir(folder)
+  assert.equal(
+    beside
+      .filter((file) => !/\.(provenance\.json|report\.html|sbom\.cdx\.json)$/.test(file))
+      .sort(),
+    [basename(image.path), `${basename(image.path)}.sha256`],
+  )
+  assert.is(beside.length, 5)
   execFileSync('sha256sum', ['--quiet', '-c', `${image.path}.sha256`], { cwd: folder })
   assert.is((await stat(image.path)).size, image.bytes)
   assert.ok(handOver[0]!.endsWith(`content@=${image.path}`), handOver[0])

@@ -7,11 +7,10 @@ import * as assert from 'uvu/assert'
 import { execFileSync } from 'node:child_process'
 import { cp, mkdir, open, readdir, readFile, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { pathToFileURL } from 'node:url'
-import puppeteer from 'puppeteer-core'
 import { inspectImage } from '../../lib/image/inspect.ts'
 import { imageManifest, writeManifest } from '../../lib/image/manifest.ts'
 import { readTestRecord } from '../../lib/image/test-record.ts'
+import { inBrowser } from '../browser.ts'
 import {
   assertNothingLeft,
   leftovers,
@@ -78,6 +77,9 @@ good('leaves the image as it was, and nothing else but the reports', async () =>
   assert.equal((await readdir(dirname(manifest))).sort(), [
     `${base}.bios.serial.log`,
     `${base}.imgmanifest`,
+    `${base}.provenance.json`,
+    `${base}.report.html`,
+    `${base}.sbom.cdx.json`,
     `${base}.test.html`,
     `${base}.test.json`,
     `${base}.test.xml`,
@@ -90,59 +92,44 @@ good('leaves the image as it was, and nothing else but the reports', async () =>
   assert.equal(record?.runs.map(({ firmware }) => firmware).sort(), ['bios', 'uefi'])
 })
 good('writes a report that a browser shows, from one file', async () => {
-  const browser = await puppeteer.launch({
-    executablePath: '/usr/bin/chromium',
-    args: ['--no-sandbox'],
-  })
-  try {
-    const page = await browser.newPage()
-    const complaints: string[] = []
-    page.on('console', (message) => complaints.push(message.text()))
-    page.on('pageerror', (error) => complaints.push(String(error)))
-    page.on('requestfailed', (request) => complaints.push(request.url().slice(0, 100)))
-    const requested: string[] = []
-    page.on('request', (request) => requested.push(request.url().slice(0, 5)))
-    // Elsewhere, so that nothing beside the report can be part of it.
-    const alone = join(dir, 'alone')
-    await mkdir(alone)
-    await cp(passed.reports.html, join(alone, 'report.html'))
-    await page.goto(pathToFileURL(join(alone, 'report.html')).href, { waitUntil: 'load' })
-    assert.match(await page.title(), /^debian-12 \d{8}: passed$/)
-    // As text: the code runs in the browser, whose names the compiler does not know here.
-    const shown = (await page.evaluate(`({
+  const { found, ...page } = await inBrowser<{
+    rows: number
+    visible: boolean
+    screens: number[]
+    bars: number
+    serial: string[]
+  }>(
+    passed.reports.html,
+    `({
       rows: document.querySelectorAll('table.checks tbody tr').length,
       visible: [...document.querySelectorAll('table.checks tbody tr')]
         .every((row) => row.getBoundingClientRect().height > 5),
       screens: [...document.images].map((image) => image.complete && image.naturalWidth),
       bars: document.querySelectorAll('.bar .track span').length,
       serial: [...document.querySelectorAll('pre.serial')].map((text) => text.textContent),
-      wide: document.documentElement.scrollWidth > document.documentElement.clientWidth,
-    })`)) as {
-      rows: number
-      visible: boolean
-      screens: number[]
-      bars: number
-      serial: string[]
-      wide: boolean
-    }
-    assert.is(shown.rows, passed.checks.length)
-    assert.ok(shown.visible)
-    assert.is(shown.screens.length, 2)
-    assert.ok(
-      shown.screens.every((width) => Number(width) >= 640),
-      String(shown.screens),
-    )
-    assert.ok(shown.bars > 20)
-    for (const text of shown.serial) assert.match(text, /GNU GRUB[^]*Linux version[^]* login:/)
-    assert.not(shown.wide, 'nothing sticks out')
-    assert.equal(complaints, [])
-    assert.ok(
-      requested.every((url) => url === 'file:' || url === 'data:'),
-      requested.join(),
-    )
-  } finally {
-    await browser.close()
-  }
+    })`,
+  )
+  assert.match(page.title, /^debian-12 \d{8}: passed$/)
+  assert.is(found.rows, passed.checks.length)
+  assert.ok(found.visible)
+  assert.is(found.screens.length, 2)
+  assert.ok(
+    found.screens.every((width) => Number(width) >= 640),
+    String(found.screens),
+  )
+  assert.ok(found.bars > 20)
+  for (const text of found.serial) assert.match(text, /GNU GRUB[^]*Linux version[^]* login:/)
+  assert.not(page.wide, 'nothing sticks out')
+  assert.equal(page.complaints, [])
+  assert.ok(
+    page.requested.every((scheme) => scheme === 'file:' || scheme === 'data:'),
+    page.requested.join(),
+  )
+})
+good('tells the page of the build', async () => {
+  const page = manifest.replace('.imgmanifest', '.report.html')
+  const { found } = await inBrowser<string>(page, `document.querySelector('#verdict').textContent`)
+  assert.is(found, 'Passed')
 })
 good('writes JUnit XML that parses', async () => {
   const xml = execFileSync('python3', [

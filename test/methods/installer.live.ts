@@ -264,7 +264,7 @@ building('runs stage by stage: fetch from an address, iso, image, upload', async
   const uploaded = await stage('upload', '--upload-to', join(dir, 'srv'))
   assert.is(uploaded.status, 0)
   const paths = uploaded.stdout.trim().split('\n')
-  assert.is(paths.length, 3, 'image, manifest, serial log')
+  assert.is(paths.length, 5, 'image, manifest, serial log, provenance, report')
   for (const path of paths) assert.ok(path.startsWith(join(dir, 'srv/debian-13/')))
   const list = join(output, 'debian-13.artifacts-in-manta')
   assert.is(await readFile(list, 'utf8'), uploaded.stdout)
