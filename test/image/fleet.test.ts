@@ -1,6 +1,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { spawnSync } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { distros } from '../../distros/all.ts'
@@ -138,6 +139,29 @@ building('prints its results as JSON', () =>
     assert.is(result!.name, 'debian-12')
     assert.is(result!.status, 2)
     assert.match(result!.error, /^Cannot read size "ten"/)
+  }),
+)
+building('tells the events of every build, each with its name, and what came of all', () =>
+  inTemporaryDir(async (dir) => {
+    const words = ['debian-12', 'debian-13', '--events', 'events.jsonl']
+    const { status } = run([...words, '--', '--customize', '/no/such.sh'], dir)
+    assert.is(status, 1)
+    const events = (await readFile(join(dir, 'events.jsonl'), 'utf8'))
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { build?: string; event: string; message?: string })
+    for (const build of ['debian-12', 'debian-13']) {
+      const own = events.filter((one) => one.build === build)
+      assert.equal(
+        own.map(({ event }) => event),
+        ['start', 'error', 'end'],
+      )
+      assert.match(own[1]!.message!, /^Cannot read customize script/)
+    }
+    assert.equal(
+      events.filter(({ build }) => build === undefined).map(({ event }) => event),
+      ['start', 'result', 'error', 'end'],
+    )
   }),
 )
 building('refuses unknown names', () =>

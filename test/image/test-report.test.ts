@@ -1,11 +1,13 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { buildReport } from '../../lib/image/build-report.ts'
 import { reportBase, resultLine, resultLines } from '../../lib/image/test-image.ts'
 import { writeReports } from '../../lib/image/test-report.ts'
 import type { ImageTest } from '../../lib/image/test-image.ts'
 import type { CheckResult } from '../../lib/triton/boot-phases.ts'
+import { reportOf } from '../build-report.ts'
 import { inTemporaryDir } from '../temporary.ts'
 
 const result = (change: Partial<CheckResult>): CheckResult => ({
@@ -22,7 +24,14 @@ const PNG = Buffer.from('89504e470d0a1a0a', 'hex')
 
 /** Reports of a test with one check of each status; texts that would break HTML and XML in them. */
 async function reports(
-  use: (found: { html: string; xml: string; json: unknown; names: string[] }) => void,
+  use: (found: {
+    html: string
+    xml: string
+    json: unknown
+    names: string[]
+    page: string | undefined
+  }) => void,
+  page?: string,
 ) {
   await inTemporaryDir(async (dir) => {
     const serialLog = join(dir, 'serial.log')
@@ -88,12 +97,17 @@ async function reports(
       timings: [],
     }
     const output = join(dir, 'reports', 'here') // made when there is something to report
+    if (page !== undefined) {
+      await mkdir(output, { recursive: true })
+      await writeFile(join(output, 'a.report.html'), page)
+    }
     const { html, junit, json } = await writeReports(test, join(dir, 'a.imgmanifest'), output)
     use({
       html: await readFile(html, 'utf8'),
       xml: await readFile(junit, 'utf8'),
       json,
       names: await readdir(output),
+      page: await readFile(join(output, 'a.report.html'), 'utf8').catch(() => undefined),
     })
   })
 }
@@ -104,6 +118,15 @@ reporting('writes into the directory that is named, and nothing half', () =>
     assert.equal(names.sort(), ['a.bios.serial.log', 'a.test.html', 'a.test.xml'])
   }),
 )
+reporting('puts its verdict into the page of the build, where there is one', async () => {
+  await reports(
+    ({ page }) => {
+      assert.match(page!, /Failed<\/span>: 1 of 3 checks in 5 min.*<a href="a\.test\.html">/)
+      assert.match(page!, /swap \(not reached\)/)
+    },
+    buildReport(await reportOf({})),
+  )
+})
 reporting('needs nothing but itself, and runs nothing', () =>
   reports(({ html }) => {
     assert.not.match(html, /<(script|link rel="stylesheet"|iframe)/)
