@@ -95,7 +95,7 @@ await main(command, async ({ options, words, rest }) => {
   const jobs = options.jobs ?? defaultJobs()
   log.info(`Building ${rows.length} images, ${jobs} at a time`)
   const handed = ['--output', options.output, ...(options.offline ? ['--offline'] : []), ...rest]
-  const results = await buildFleet(rows, handed, jobs, options.events)
+  const results = await buildFleet(rows, handed, jobs)
   emit({ event: 'result', result: results })
   const dry = rest.includes('--dry-run') || results.every(({ status }) => status === 2)
   if (!dry) log.info(`All builds: ${await writeFleetIndex(results, resolve(options.output))}`)

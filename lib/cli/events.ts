@@ -5,7 +5,6 @@
  * Several commands may write to one file: each line is one write at its end, and says whose it is.
  */
 import { closeSync, openSync, writeSync } from 'node:fs'
-import { resolve } from 'node:path'
 import { BuildError, errorCode, explain } from './errors.ts'
 import type { OptionTable } from './options.ts'
 import { redact } from './redact.ts'
@@ -93,14 +92,19 @@ export function closeEvents(): void {
   descriptor = undefined
 }
 
+/** Of a program that gets one descriptor beyond the usual three. */
+const INHERITED = 3
+
 /**
- * Words and environment for a command that is to write to the same place.
+ * Words, environment and descriptor for a command that is to write to the same place: it inherits what is open,
+ * whatever that is.
  *
  * @param build name of what it builds, which its events then have
  */
-export function sharedEvents(where: string | undefined, build: string) {
-  if (where === undefined) return { words: [], env: {} }
-  // A descriptor of ours is open to others by this name.
-  const place = /^\d+$/.test(where) ? `/proc/${process.pid}/fd/${where}` : resolve(where)
-  return { words: ['--events', place], env: { [BUILD]: build } }
+export function sharedEvents(build: string) {
+  if (descriptor === undefined) return { words: [], options: {} }
+  return {
+    words: ['--events', String(INHERITED)],
+    options: { env: { [BUILD]: build }, inherit: descriptor },
+  }
 }

@@ -31,6 +31,8 @@ export type RunOptions = {
   readOnly?: boolean
   /** Run even after the operator has interrupted: it is part of an undo. */
   undo?: boolean
+  /** A descriptor of ours that is the program's fourth, number 3. */
+  inherit?: number
 }
 
 export type Output = {
@@ -88,7 +90,10 @@ async function start(options: RunOptions, pieces: TemplateStringsArray, words: W
     env: { ...process.env, LC_ALL: 'C', ...options.env },
     ...(options.cwd !== undefined && { cwd: options.cwd }),
     // zx would give an inherited terminal otherwise, and a program may then ask a question.
-    stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    stdio: [
+      ...([options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'] as const),
+      ...(options.inherit === undefined ? [] : [options.inherit]),
+    ],
     ...(options.input !== undefined && { input: options.input }),
   })`${command}`
   running.add(child)

@@ -97,17 +97,13 @@ const commandOf = ({ distro }: FleetRow) =>
   fileURLToPath(new URL(`../../bin/create-image-${distro}`, import.meta.url))
 
 /** Build one; what it says is shown step by step, with its name in front. */
-async function buildOne(
-  row: FleetRow,
-  words: readonly string[],
-  events: string | undefined,
-): Promise<Built> {
-  const shared = sharedEvents(events, row.name)
+async function buildOne(row: FleetRow, words: readonly string[]): Promise<Built> {
+  const shared = sharedEvents(row.name)
   const started = Date.now()
   log.info(`${row.name}: started`)
   const { exitCode, stdout, stderr } = await $({
     nothrow: true,
-    env: shared.env,
+    ...shared.options,
     onLine: (line) => {
       if (STEP.test(line) || line.startsWith('Warning: ')) log.info(`${row.name}: ${line}`)
     },
@@ -146,13 +142,11 @@ async function buildOne(
  * Build rows, some at a time.
  *
  * @param words handed to each build
- * @param events where each writes what it does, as --events has it
  */
 export async function buildFleet(
   rows: readonly FleetRow[],
   words: readonly string[],
   jobs: number,
-  events?: string,
 ): Promise<Built[]> {
   const queue = [...rows.entries()]
   const results: Built[] = []
@@ -160,7 +154,7 @@ export async function buildFleet(
     for (let next = queue.shift(); next; next = queue.shift()) {
       stopSignal().throwIfAborted()
       const [at, row] = next
-      results[at] = await buildOne(row, words, events)
+      results[at] = await buildOne(row, words)
     }
   }
   await Promise.all(Array.from({ length: Math.min(jobs, rows.length) }, worker))

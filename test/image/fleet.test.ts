@@ -141,29 +141,37 @@ building('prints its results as JSON', () =>
     assert.match(result!.error, /^Cannot read size "ten"/)
   }),
 )
-building('tells the events of every build, each with its name, and what came of all', () =>
-  inTemporaryDir(async (dir) => {
-    const words = ['debian-12', 'debian-13', '--events', 'events.jsonl']
-    const { status } = run([...words, '--', '--customize', '/no/such.sh'], dir)
-    assert.is(status, 1)
-    const events = (await readFile(join(dir, 'events.jsonl'), 'utf8'))
-      .trimEnd()
-      .split('\n')
-      .map((line) => JSON.parse(line) as { build?: string; event: string; message?: string })
-    for (const build of ['debian-12', 'debian-13']) {
-      const own = events.filter((one) => one.build === build)
+for (const [place, redirection] of [
+  ['events.jsonl', ''],
+  ['3', '3>events.jsonl'],
+  ['3', '3> >(cat >events.jsonl)'],
+] as const) {
+  const how = `--events ${place} ${redirection}`.trim()
+  building(`tells the events of every build, each with its name: ${how}`, () =>
+    inTemporaryDir(async (dir) => {
+      const words = `debian-12 debian-13 --events ${place} -- --customize /no/such.sh`
+      const script = `${command} ${words} ${redirection}; status=$?; sleep 0.2; exit $status`
+      const { status } = spawnSync('bash', ['-c', script], { cwd: dir })
+      assert.is(status, 1)
+      const events = (await readFile(join(dir, 'events.jsonl'), 'utf8'))
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as { build?: string; event: string; message?: string })
+      for (const build of ['debian-12', 'debian-13']) {
+        const own = events.filter((one) => one.build === build)
+        assert.equal(
+          own.map(({ event }) => event),
+          ['start', 'error', 'end'],
+        )
+        assert.match(own[1]!.message!, /^Cannot read customize script/)
+      }
       assert.equal(
-        own.map(({ event }) => event),
-        ['start', 'error', 'end'],
+        events.filter(({ build }) => build === undefined).map(({ event }) => event),
+        ['start', 'result', 'error', 'end'],
       )
-      assert.match(own[1]!.message!, /^Cannot read customize script/)
-    }
-    assert.equal(
-      events.filter(({ build }) => build === undefined).map(({ event }) => event),
-      ['start', 'result', 'error', 'end'],
-    )
-  }),
-)
+    }),
+  )
+}
 building('refuses unknown names', () =>
   inTemporaryDir(async (dir) => {
     const { status, stderr } = run(['suse-15'], dir)
