@@ -4,6 +4,7 @@
  */
 import { redact } from '../cli/redact.ts'
 import type { Timing } from '../cli/progress.ts'
+import { LISTING } from '../machine/markers.ts'
 import type { ImageFile } from './image-file.ts'
 import { cell, escapeHtml, htmlFacts, htmlPage, htmlTable, mebibytes } from './html.ts'
 import { type Changes, changesBetween, type Previous, versionsOf } from './package-changes.ts'
@@ -95,9 +96,11 @@ ${htmlTable('packages', ['Package', 'Version', 'Architecture', 'Licences, as it 
 function serialSection({ serial }: BuildReport): string {
   if (serial === undefined) return ''
   const lines = serial.trimEnd().split('\n')
+  // The list of packages is the last but one thing that a new system prints, and is shown above.
+  const words = lines.filter((line) => !LISTING.test(line))
   const cut = serial.length > LONGEST_LOG ? serial.slice(-LONGEST_LOG) : serial
   return `<h2>Serial console</h2>
-<pre id="last-words">${escapeHtml(lines.slice(-LAST_LINES).join('\n'))}</pre>
+<pre id="last-words">${escapeHtml(words.slice(-LAST_LINES).join('\n'))}</pre>
 <details><summary>${cut === serial ? `All ${count(lines, 'line')}` : 'The last of it'}</summary><pre id="serial">${escapeHtml(cut)}</pre></details>`
 }
 

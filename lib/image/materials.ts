@@ -75,16 +75,24 @@ export async function ownMaterials(recipe: Recipe): Promise<Material[]> {
 export const snapshotOf = (address: string): string | undefined =>
   /\/(\d{8}T\d{6}Z)(?=\/|$)/.exec(address)?.[1]
 
-/** The mirrors that packages may have come from, where the recipe names them. */
-export const mirrorMaterials = ({ mirrors }: Pick<Recipe, 'mirrors'>): Material[] =>
-  mirrors
-    .flatMap(({ main, security }) => [main, security])
-    .flatMap((address) => {
-      if (address === undefined) return []
-      const snapshot = snapshotOf(address)
-      const annotations = snapshot === undefined ? {} : { annotations: { snapshot } }
-      return [{ name: 'mirror', uri: redact(address), ...annotations }]
-    })
+/** Where packages may have come from, as far as the recipe or the vendor's installer is told of it. */
+export function mirrorMaterials({
+  mirrors,
+  method,
+  release: { repositories },
+}: Pick<Recipe, 'mirrors' | 'method' | 'release'>): Material[] {
+  const given = mirrors.flatMap(({ main, security }) => [main, security])
+  const vendors =
+    method === 'installer' && mirrors.length === 0 && repositories
+      ? [`${repositories.mirror}/${repositories.base}`]
+      : []
+  return [...given, ...vendors].flatMap((address) => {
+    if (address === undefined) return []
+    const snapshot = snapshotOf(address)
+    const annotations = snapshot === undefined ? {} : { annotations: { snapshot } }
+    return [{ name: 'mirror', uri: redact(address), ...annotations }]
+  })
+}
 
 /** Behind an address in apt's output: the suite, and its signed list. */
 const FETCHED = /^(?:Get|Hit):\d+ (https?:\/\/\S+) (\S+) InRelease/gm

@@ -134,6 +134,11 @@ reporting('tells no name and no password', async () => {
   assert.not.match(html, /secret/)
   assert.match(html, /http:\/\/\*\*\*@proxy:3128/)
 })
+reporting('shows what was said last, not the list of packages', async () => {
+  const list = 'in-target: hybrid-images-package|bash|1|amd64|bash|1|.\n'.repeat(50)
+  const html = await page({ serial: `cleaning up\n${list}done\n` })
+  assert.match(html, /<pre id="last-words">cleaning up\ndone<\/pre>/)
+})
 reporting('cuts a console that is longer than a browser likes', async () => {
   const html = await page({ serial: `first\n${'x'.repeat(99)}\n`.repeat(30_000) + 'last' })
   assert.ok(html.length < 1_200_000, String(html.length))

@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { debian } from '../../distros/debian.ts'
+import { rocky } from '../../distros/rocky.ts'
 import { commonOptions, parseArguments } from '../../lib/cli/options.ts'
 import { versionIn } from '../../lib/host/versions.ts'
 import {
@@ -181,6 +182,16 @@ materials('are the operator’s own files', () =>
     assert.match(one!.digest!['sha256']!, /^5891b5b5/)
   }),
 )
+materials('are the vendor’s repositories, where the installer is told of no other', async () => {
+  const { options } = parseArguments(
+    { name: 'x', summary: '', words: ['R'], examples: [], options: imageOptions },
+    ['9'],
+    {},
+  )
+  const found = mirrorMaterials(await resolveRecipe(rocky, '9', options, stamp, {}))
+  assert.match(found[0]!.uri!, /^https?:\/\/\S+rocky\S+$/)
+  assert.is(found.length, 1)
+})
 materials('know archives of old states by their address', () => {
   assert.is(snapshotOf(SNAPSHOT), '20260501T000000Z')
   assert.is(snapshotOf('http://mirror.example.com/debian'), undefined)
