@@ -1,8 +1,8 @@
 /** Golden images handed to a real libvirtd, by the publisher as a command of its own, run beside it. */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { execFileSync } from 'node:child_process'
-import { mkdir, readdir, stat, writeFile } from 'node:fs/promises'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { chmod, mkdir, readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Libvirtd, startLibvirtd } from '../libvirtd.ts'
@@ -17,7 +17,6 @@ const small = join(dir, 'small')
 const VOLUME = 'golden-20261129.qcow2'
 /** Takes libvirt long enough to be interrupted. */
 const large = join(dir, 'large.qcow2')
-const LARGE_BYTES = 200 * 1024 ** 2
 
 let libvirtd: Libvirtd
 const words = (rest: string) => `${process.execPath} ${launcher} ${script} --to libvirt ${rest}`
@@ -29,10 +28,14 @@ const volumes = (name = 'default') =>
 const formatOf = (name: string) =>
   /<format type='(\w+)'/.exec(libvirtd.run(`virsh vol-dumpxml --pool default ${name}`))?.[1]
 
-/** A command under the publisher, stopped by a signal once libvirt has something of the volume. */
+/** What QEMU says of the large volume as a qcow2 image, which is how an instance would have it. */
+const qemuReads = () =>
+  spawnSync('qemu-img', ['info', '-f', 'qcow2', join(pool, 'large-20261129.qcow2')]).status
+
+/** The publisher as a command, stopped by a signal once libvirt has something of the volume. */
 const stoppedBy = (signal: string, rest: string, name: string) => `
 ${words(rest)} & pid=$!
-until virsh -q vol-info --bytes --pool default ${name} 2>/dev/null | grep -q 'Allocation: *[1-9]'; do sleep 0.05; done
+until virsh -q vol-info --bytes --pool default ${name} 2>/dev/null | grep -q 'Allocation: *[1-9]'; do kill -0 $pid || exit 1; sleep 0.05; done
 kill -${signal} $pid; wait $pid; echo "ended $?"`
 
 const publishing = suite('libvirtPublisher()')
@@ -44,7 +47,8 @@ publishing.before(async () => {
   const raw = join(dir, 'disk.raw')
   execFileSync('sh', ['-c', `head -c 40M /dev/urandom >${raw} && truncate -s 200M ${raw}`])
   execFileSync('qemu-img', ['convert', '-c', '-O', 'qcow2', raw, golden])
-  execFileSync('sh', ['-c', `yes | head -c ${LARGE_BYTES} >${large}`])
+  const full = ['-f', 'qcow2', '-o', 'preallocation=full']
+  execFileSync('qemu-img', ['create', '-q', ...full, large, '200M'])
   for (const [name, target] of [
     ['default', pool],
     ['small', small],
@@ -122,6 +126,7 @@ publishing(
     )
     assert.equal(volumes().sort(), [VOLUME, 'large-20261129.qcow2'])
     assert.is(formatOf('large-20261129.qcow2'), 'raw')
+    assert.is.not(qemuReads(), 0)
     const { status, stderr } = libvirtd.try(words(large))
     assert.is(status, 0, stderr)
     assert.match(
@@ -129,9 +134,28 @@ publishing(
       /Deleting default\/large-20261129\.qcow2: an earlier upload of it did not end/,
     )
     execFileSync('cmp', [large, join(pool, 'large-20261129.qcow2')])
+    assert.is(qemuReads(), 0)
     libvirtd.run('virsh vol-delete --pool default large-20261129.qcow2')
   },
 )
+publishing('uploads to another host, by what ssh would run there', async () => {
+  // In place of ssh: its words up to the host are dropped, and the rest is run here.
+  const ssh = join(dir, 'ssh')
+  await writeFile(
+    ssh,
+    '#!/bin/sh\nwhile [ "$1" != -- ]; do shift; done\nshift 2\nexec sh -c "$*"\n',
+  )
+  await chmod(ssh, 0o755)
+  const remote = join(dir, 'remote.qcow2')
+  execFileSync('cp', [golden, remote])
+  const uri = `qemu+ssh://host.example.com/system?command=${ssh}`
+  for (const existed of [false, true]) {
+    const { status, stdout, stderr } = libvirtd.try(words(`${remote} --connect '${uri}'`))
+    assert.is(status, 0, stderr)
+    assert.is((JSON.parse(stdout) as Published).existed, existed)
+  }
+  execFileSync('cmp', [golden, join(pool, 'remote-20261129.qcow2')])
+})
 publishing('leaves nothing in a pool that is full', async () => {
   const { status, stderr } = libvirtd.try(words(`${golden} --pool small`))
   assert.is(status, 1)
