@@ -11,7 +11,12 @@ import { commonOptions } from '../lib/cli/options.ts'
 import { step } from '../lib/cli/progress.ts'
 import { checkTested } from '../lib/publish/gate.ts'
 import { readPublication } from '../lib/publish/publication.ts'
-import { choosePublisher, PUBLISHER_NAMES, publisherOptions } from '../lib/publish/publishers.ts'
+import {
+  choosePublisher,
+  describePublishers,
+  PUBLISHER_NAMES,
+  publisherOptions,
+} from '../lib/publish/publishers.ts'
 
 const command = {
   name: 'publish-image',
@@ -21,10 +26,6 @@ const command = {
     'The image lies beside the manifest; one that has no manifest is named itself. It has to have passed',
     'test-image, as the record <name>.test.json beside the manifest says. A second call changes nothing; one',
     'that fails or is interrupted takes away what it brought.',
-    '  imgapi   the IMGAPI of a Triton data centre, or an image repository: imported, compared, activated',
-    '  manta    a directory in Manta, <path>/<name>/<stamp>/, with md5sums.txt and the pointers to the newest',
-    '  maas     a MAAS region: a boot resource, in parts, compared',
-    '  libvirt  a pool of a libvirt host: a volume that instances are made over',
   ],
   options: {
     to: {
@@ -39,6 +40,7 @@ const command = {
     json: { help: 'print the result as JSON' },
     ...commonOptions,
   },
+  sections: [{ title: 'Who takes it, for --to', rows: describePublishers() }],
   examples: [
     './bin/publish-image debian-12-20260508.imgmanifest --to imgapi --url http://imgapi.dc.example.com',
     './bin/publish-image debian-12-20260508.imgmanifest --to imgapi --url https://updates.example.com --channel auto --user builder --identity ~/.ssh/automation.id_rsa',

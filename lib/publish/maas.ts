@@ -15,14 +15,11 @@ import { fileTypeOf, findResource, type Resource, type ResourceFile } from './ma
 import { complete, isThis, type MaasTuning, send, type Upload } from './maas-send.ts'
 import type { Published, Publisher } from './publisher.ts'
 import { transferReport } from './rate.ts'
+import { serverOptions } from './server-options.ts'
 
 /** Without defaults and variables here: only what was said is known to be meant for this publisher. */
 export const maasOptions = {
-  url: {
-    arg: 'URL',
-    help: 'maas: where it is, as in http://192.0.2.1:5240/MAAS (or $MAAS_URL)',
-    parse: (text: string) => new URL(parseUrl(text)),
-  },
+  url: serverOptions.url,
   'api-key': {
     arg: 'FILE',
     help: "maas: file with an administrator's API key (or the key itself in $MAAS_API_KEY)",

@@ -6,32 +6,53 @@ import { libvirtOptions, libvirtPublisher } from './libvirt.ts'
 import { maasOptions, maasPublisher } from './maas.ts'
 import { mantaOptions, mantaPublisher } from './manta.ts'
 import type { Publisher } from './publisher.ts'
-import { serverOptions } from './server-options.ts'
 
+/**
+ * `what` is said in the usage text. Rows of `options` have no defaults, so that it is known which are given; one that
+ * two publishers have is the same row. `make` takes what of them is given, and the environment.
+ */
 const PUBLISHERS = {
-  imgapi: { options: imgapiOptions, make: imgapiPublisher },
-  manta: { options: mantaOptions, make: mantaPublisher },
-  maas: { options: maasOptions, make: maasPublisher },
-  libvirt: { options: libvirtOptions, make: libvirtPublisher },
+  imgapi: {
+    what: 'the IMGAPI of a Triton data centre, or an image repository: imported, compared, activated',
+    options: imgapiOptions,
+    make: imgapiPublisher,
+  },
+  manta: {
+    what: 'a directory in Manta, <path>/<name>/<stamp>/, with md5sums.txt and the pointers to the newest',
+    options: mantaOptions,
+    make: mantaPublisher,
+  },
+  maas: {
+    what: 'the region of a MAAS: a boot resource, sent in parts and compared',
+    options: maasOptions,
+    make: (options: Options<typeof maasOptions>, env: NodeJS.ProcessEnv) =>
+      maasPublisher(options, env),
+  },
+  libvirt: {
+    what: 'a pool of a libvirt host: a volume that instances are made over',
+    options: libvirtOptions,
+    make: libvirtPublisher,
+  },
 }
 
 export type PublisherName = keyof typeof PUBLISHERS
-export const PUBLISHER_NAMES = [
-  'imgapi',
-  'manta',
-  'maas',
-  'libvirt',
-] as const satisfies readonly PublisherName[]
 
-/** Options of all of them. */
-export const publisherOptions = {
-  ...serverOptions,
-  ...imgapiOptions,
-  ...mantaOptions,
-  ...maasOptions,
-  ...libvirtOptions,
-  url: serverOptions.url, // what it says is of all that have it
-} as const
+/** Of a type that keys have: what Object.keys loses. */
+export const PUBLISHER_NAMES = Object.keys(PUBLISHERS) as readonly PublisherName[]
+
+type Both<U> = (U extends unknown ? (one: U) => void : never) extends (all: infer A) => void
+  ? A
+  : never
+
+/** Options of all of them; merged from rows of these types. */
+export const publisherOptions = Object.assign(
+  {},
+  ...Object.values(PUBLISHERS).map(({ options }) => options),
+) as Both<(typeof PUBLISHERS)[PublisherName]['options']>
+
+/** `[name, what it is]`, for the usage text. */
+export const describePublishers = () =>
+  Object.entries(PUBLISHERS).map(([name, { what }]) => [name, what] as const)
 
 /**
  * The publisher of a name, with its options.
@@ -45,8 +66,8 @@ export function choosePublisher(
 ): Publisher {
   const { options: own, make } = PUBLISHERS[name]
   for (const [option, value] of Object.entries(options)) {
-    const known = option in publisherOptions
-    if (known && !(option in own) && value !== undefined && value !== false) {
+    const given = value !== undefined && value !== false && !(Array.isArray(value) && !value[0])
+    if (given && option in publisherOptions && !(option in own)) {
       throw new UsageError(`Option --${option} does not fit --to ${name}`)
     }
   }
