@@ -50,7 +50,7 @@ export function imgapiPublisher(
   const url = new URL(given)
   const ofUrl = url.searchParams.get('channel') // as sdc-clients takes it
   url.search = ''
-  const channel = options.channel ?? (env['UPDATES_IMGADM_CHANNEL'] || ofUrl || undefined)
+  const channel = options.channel ?? (ofUrl || env['UPDATES_IMGADM_CHANNEL'] || undefined)
   const user = options.user ?? (env['UPDATES_IMGADM_USER'] || undefined)
   if (options.identity !== undefined && user === undefined) {
     throw new UsageError('Option --identity needs --user NAME, or $UPDATES_IMGADM_USER')

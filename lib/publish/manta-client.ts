@@ -27,7 +27,13 @@ export class MantaClient {
 
   /** What is there; undefined: nothing. Digests are hexadecimal. */
   async look(path: string, undo = false): Promise<Entry | undefined> {
-    const { status, headers } = await this.#ask(path, { method: 'HEAD', also: [404], undo })
+    const also = [401, 403, 404]
+    const { status, headers } = await this.#ask(path, { method: 'HEAD', also, undo })
+    if (status === 401 || status === 403) {
+      // An answer to HEAD has no words; this one has, and is refused alike.
+      await this.#ask(path, { method: 'GET', headers: { range: 'bytes=0-0' }, undo })
+      throw new BuildError(`Cannot look at ${path} in Manta: status ${status}`)
+    }
     if (status === 404) return undefined
     if (/type=directory/.test(headers['content-type'] ?? '')) return { kind: 'directory' }
     const md5 = headers['content-md5'] ?? headers['computed-md5']

@@ -373,6 +373,17 @@ signing('by what the environment says, in a channel', () =>
     },
   ),
 )
+signing('in the channel of the branch, before that of the environment', () =>
+  withServer(
+    async (server, publish) => {
+      await publish()
+      assert.equal(server.images.get(uuid)!.channels, ['dev'])
+    },
+    { channels: ['staging', 'dev'] },
+    { channel: 'auto' },
+    { UPDATES_IMGADM_CHANNEL: 'staging' },
+  ),
+)
 signing('by a fingerprint of ~/.ssh', () =>
   withServer(
     async (server, publish) => {

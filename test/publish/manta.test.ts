@@ -251,7 +251,7 @@ for (const [what, given, message] of [
   })
 }
 for (const [what, given, message] of [
-  ['another key', { identity: curve.path }, /refused HEAD .*: 403/],
+  ['another key', { identity: curve.path }, /403 InvalidSignature, The signature we/],
   ['another account', { user: 'stranger', path: '/ops/stor/x' }, /403/],
   ['an account without this path', { path: '/other/stor/x' }, /404 DirectoryDoesNotExist/],
 ] as const) {
