@@ -227,19 +227,21 @@ for (const [what, when, fault, message] of [
     }),
   )
 }
-undoing('409: another one has imported it meanwhile, and keeps it', () =>
-  withServer(async (server, publish) => {
-    await publish()
-    const theirs = structuredClone(server.images.get(uuid))
-    server.plan(/^GET/, {
-      status: 404,
-      body: { code: 'ResourceNotFound', message: 'image not found' },
-    })
-    assert.match(await refusal(publish()), /it exists already, though it was not there before/)
-    assert.equal(server.images.get(uuid), theirs)
-    assert.not.match(server.requests.join('\n'), /^DELETE/m)
-  }),
-)
+for (const state of ['active', 'unactivated'] as const)
+  undoing(`409: another one has imported it meanwhile, and keeps it, ${state}`, () =>
+    withServer(async (server, publish) => {
+      await publish()
+      server.images.get(uuid)!.state = state
+      const theirs = structuredClone(server.images.get(uuid))
+      server.plan(/^GET/, {
+        status: 404,
+        body: { code: 'ResourceNotFound', message: 'image not found' },
+      })
+      assert.match(await refusal(publish()), /it exists already, though it was not there before/)
+      assert.equal(server.images.get(uuid), theirs)
+      assert.not.match(server.requests.join('\n'), /^DELETE/m)
+    }),
+  )
 undoing('Ctrl-C in the middle of the file', () =>
   withServer(async (server, publish) => {
     server.plan(FILE, { slow: 5 })
