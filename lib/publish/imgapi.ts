@@ -44,10 +44,9 @@ export function imgapiPublisher(
   env: NodeJS.ProcessEnv = process.env,
   tuning: Pick<Server, 'idleMs' | 'pauseMs'> = {},
 ): Publisher {
-  const named = env['IMGAPI_URL'] || env['UPDATES_IMGADM_URL']
-  const given = options.url ?? (named ? parseServerUrl(named) : undefined)
+  const given = options.url?.href ?? (env['IMGAPI_URL'] || env['UPDATES_IMGADM_URL'])
   if (!given) throw new UsageError('Option --to imgapi needs --url URL, or $IMGAPI_URL')
-  const url = new URL(given)
+  const url = parseServerUrl(given)
   const ofUrl = url.searchParams.get('channel') // as sdc-clients takes it
   url.search = ''
   const channel = options.channel ?? (ofUrl || env['UPDATES_IMGADM_CHANNEL'] || undefined)

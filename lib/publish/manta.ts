@@ -54,9 +54,9 @@ export function mantaPublisher(
   env: NodeJS.ProcessEnv = process.env,
   tuning: Pick<Server, 'idleMs' | 'pauseMs'> = {},
 ): Publisher {
-  const named = env['MANTA_URL']
-  const url = options.url ?? (named ? parseServerUrl(named) : undefined)
-  if (!url) throw new UsageError('Option --to manta needs --url URL, or $MANTA_URL')
+  const given = options.url?.href ?? env['MANTA_URL']
+  if (!given) throw new UsageError('Option --to manta needs --url URL, or $MANTA_URL')
+  const url = parseServerUrl(given)
   const user = options.user ?? (env['MANTA_USER'] ? parseUser(env['MANTA_USER']) : undefined)
   if (user === undefined)
     throw new UsageError('Option --to manta needs --user NAME, or $MANTA_USER')
