@@ -110,7 +110,7 @@ export function buildReport(report: BuildReport): string {
   const { name, version, fileName, stamp } = recipe
   const facts: [string, string][] = [
     ['System', `${recipe.title}${report.upstream === undefined ? '' : `, ${report.upstream}`}`],
-    ['For', `${recipe.target}, as ${recipe.format}`],
+    ['For', `${recipe.target}, ${recipe.arch}, as ${recipe.format}`],
     ['Method', `${recipe.method}, layout ${recipe.layout}, kernel ${recipe.kernel}`],
     ['Build', stamp.text],
     ['By', recipe.builder],

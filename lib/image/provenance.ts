@@ -62,6 +62,7 @@ function externalParameters({ recipe, distro }: ProvenanceData) {
   return {
     distro,
     release: release.version,
+    arch: recipe.arch,
     method: recipe.method,
     target: recipe.target,
     format: recipe.format,
