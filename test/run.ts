@@ -25,7 +25,7 @@ const LIMIT_MS = {
   test: 120_000,
   live: 30 * 60_000,
   recipes: 60 * 60_000,
-  images: 60 * 60_000,
+  images: 120 * 60_000, // beside others an image of another architecture takes most of an hour
   installer: 180 * 60_000,
 }
 
