@@ -32,12 +32,9 @@ apt update -o APT::Update::Error-Mode=any || {
 }
 # Names that nobody knows are told before an hour is spent.
 # shellcheck disable=SC2086
-apt --simulate install --no-install-recommends $PACKAGES $KERNEL >/dev/null || {
-  echo "error: apt can't install: $KERNEL $PACKAGES"
-  for package in $KERNEL $PACKAGES; do
-    apt --simulate install --no-install-recommends "$package" >/dev/null 2>&1 ||
-      echo "error: apt can't install package $package"
-  done
+said=$(apt --simulate install --no-install-recommends $PACKAGES $KERNEL 2>&1) || {
+  echo "$said"
+  echo "error: apt can't install what is wanted: $(echo "$said" | sed -n 's/^E: //p' | tr '\n' ' ')"
   exit 1
 }
 apt dist-upgrade || {

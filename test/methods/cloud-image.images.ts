@@ -246,7 +246,7 @@ cloud('names the kernel package that does not exist, before anything is installe
   assert.is(status, 1)
   assert.match(
     stderr,
-    /^Error: .*packages\.sh exited with status 1: error: apt can't install package linux-image-nonesuch$/m,
+    /^Error: .*packages\.sh exited with status 1: error: apt can't install what is wanted: Unable to locate package linux-image-nonesuch$/m,
   )
   assert.not.match(stderr, /^Setting up /m)
   assertNothingLeft(before)
