@@ -28,13 +28,14 @@ const output = join(dir, 'bits')
 const before = leftovers()
 const build = (...more: string[]) => ['12', '--output', output, '--cache', cache, ...more]
 
-/** One line of error and at most one of hint, at the end of standard error; nothing else is left. */
+/** One line of error, and its hint in indented lines, at the end of standard error; nothing else is left. */
 function assertFailed(outcome: Outcome, status: number, message: RegExp, hint?: RegExp) {
   const lines = outcome.stderr.trimEnd().split('\n')
   const at = lines.findIndex((line) => line.startsWith('Error: '))
-  assert.ok(at >= lines.length - 2, `the error is the last line:\n${lines.slice(-5).join('\n')}`)
+  const rest = lines.slice(at + 1)
+  assert.ok(at >= 0 && rest.every((line) => line.startsWith('  ')), `the error is last:\n${rest}`)
   assert.match(lines[at]!, message)
-  if (hint) assert.match(lines[at + 1] ?? '', hint)
+  if (hint) assert.match(rest.join('\n'), hint)
   assert.not.match(outcome.stderr, /^ +at .*:\d+:\d+/m, 'no stack trace')
   assert.is(outcome.status, status)
   assert.is(outcome.stdout, '')
