@@ -125,13 +125,18 @@ export function buildReport(report: BuildReport): string {
     { html: link(file.name) },
     cell(file.bytes >= 1024 ** 2 ? mebibytes(file.bytes) : `${file.bytes} bytes`, 'number'),
   ])
+  // Only an image that has an identity in Triton can be booted there.
+  const untested =
+    report.uuid === undefined
+      ? '<p>Not tested: <code>test-image</code> boots images that have a manifest.</p>'
+      : `<p>Not yet tested; <code>test-image</code> writes ${link(`${fileName}.test.html`)}.</p>`
   const body = `<h1>${escapeHtml(`${name} ${version}`)}</h1>
 <p>Built in <strong>${duration(seconds)}</strong>, ${escapeHtml(stamp.at.toISOString().replace(/\.\d+/, ''))}</p>
 ${htmlFacts(facts)}
 <h2>Time</h2>
 ${timelineSvg(timings, seconds)}
 <p class="dim">Light: how much of it was spent computing, on one processor.</p>
-${testSection(`<p>Not yet tested; <code>test-image</code> writes ${link(`${fileName}.test.html`)}.</p>`)}
+${testSection(untested)}
 <h2>Changes</h2>
 ${changesSection(report)}
 <h2>Packages</h2>
