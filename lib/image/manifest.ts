@@ -126,7 +126,7 @@ export function imageManifest(data: ManifestData): ImageManifest {
 
 /**
  * What Triton's own validator has to say, in all modes that an image meets. It judges images as a server has them:
- * with \`activated\`, which AdminImportImage adds, and refuses in what it is given (sdc-imgapi, lib/images.js).
+ * with `activated`, which AdminImportImage adds, and refuses in what it is given (sdc-imgapi, lib/images.js).
  */
 function referenceProblems(imported: object): string[] {
   const manifest = { ...imported, activated: true }

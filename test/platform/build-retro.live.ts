@@ -86,7 +86,7 @@ retro('makes an image of a platform of 2013', async () => {
   assert.is(stdout, `${base}.manifest\n`)
   assert.match(stderr, /^On SmartOS: imgadm install -m \S+\.manifest -f \S+\.zvol\.gz$/m)
   assert.match(stderr, /^On Triton: sdc-imgadm import -m \S+\.manifest -f \S+\.zvol\.gz$/m)
-  assert.is(imgmanifest.validatePublicManifest(manifest), null)
+  assert.is(imgmanifest.validatePublicManifest({ ...manifest, activated: true }), null)
   assert.equal(
     [manifest['os'], manifest['nic_driver'], manifest['disk_driver'], manifest['image_size']],
     ['smartos', 'e1000', 'ide', 1024],
