@@ -34,12 +34,16 @@ const newcomer = suite('fresh clone')
 newcomer.before(() => {
   execFileSync('git', ['clone', '--quiet', root, clone])
   execFileSync('chmod', ['755', dir])
+  removeUser() // of a run that was killed
 })
 newcomer.after(async () => {
-  spawnSync('pkill', ['-u', USER])
-  spawnSync('userdel', ['-r', USER], { stdio: 'ignore' })
+  removeUser()
   await remove()
 })
+function removeUser() {
+  spawnSync('pkill', ['-u', USER])
+  spawnSync('userdel', ['-r', USER], { stdio: 'ignore' })
+}
 
 newcomer('npm test installs what it needs and passes', () => {
   const { status, stdout } = spawnSync('npm', ['test', '--', 'cli/options', 'zfs'], {
