@@ -11,15 +11,10 @@ import { join } from 'node:path'
 import { machineMirrors, needPackages, workDir } from '../live.ts'
 import { startFarm, waitFor } from './buildbot.ts'
 import { lostWorker } from './lost-worker.ts'
-import { checkCollected, ownRepository } from './real.ts'
+import { BUILDBOT, checkCollected, ownRepository } from './real.ts'
 import { standInRepository } from './stand-in.ts'
 
-needPackages({
-  buildbot: 'buildbot',
-  'buildbot-worker': 'buildbot-worker',
-  git: 'git',
-  unshare: 'util-linux',
-})
+needPackages(BUILDBOT)
 
 const { dir, remove } = await workDir()
 const repository = await standInRepository(join(dir, 'repository'))

@@ -5,6 +5,14 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { command, root } from '../live.ts'
 
+/** Debian's packages of Buildbot, and what the test starts it with. */
+export const BUILDBOT = {
+  buildbot: 'buildbot',
+  'buildbot-worker': 'buildbot-worker',
+  git: 'git',
+  unshare: 'util-linux',
+}
+
 /** A clone with the branch main, wherever this checkout stands. */
 export async function ownRepository(dir: string): Promise<string> {
   execFileSync('git', ['clone', '--quiet', root, dir])
@@ -12,8 +20,8 @@ export async function ownRepository(dir: string): Promise<string> {
   return dir
 }
 
-/** What the master has is whole: inspect-image reads the collected file anew. */
-export function checkCollected(folder: string, image: string): void {
+/** What the master has is whole: inspect-image reads the collected file anew. `tested`: with a report of test-image. */
+export function checkCollected(folder: string, image: string, tested = false): void {
   const files = readdirSync(folder)
   const manifest = files.find((name) => name.endsWith('.imgmanifest')) ?? ''
   assert.ok(manifest.startsWith(`${image}-`), `${folder} has ${files.join(', ')}`)
@@ -21,4 +29,8 @@ export function checkCollected(folder: string, image: string): void {
     encoding: 'utf8',
   })
   assert.is(inspect.status, 0, inspect.stderr)
+  assert.is(
+    files.some((name) => name.endsWith('.test.xml')),
+    tested,
+  )
 }

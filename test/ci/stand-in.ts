@@ -30,6 +30,10 @@ const TEST = `
 [ -f "$1" ] || { echo "no image $1" >&2; exit 1; }
 echo '<testsuites/>' >"\${1%.imgmanifest}.test.xml"
 case $1 in *"\${STAND_IN_BAD:-none}"*) echo 'a check failed' >&2; exit 1 ;; esac`
+// One image is validated in place of all, which takes a while.
+const BUILD_IMAGES = `
+case $1 in validate) set -- "$@" debian-12 ;; esac
+exec '${command('build-images')}' "$@"`
 const PUBLISH = `[ -f "$1" ] || { echo "no image $1" >&2; exit 1; }`
 
 /** Fill `dir` with a bin/ of stand-ins. */
@@ -44,7 +48,7 @@ export async function writeStandIns(dir: string): Promise<void> {
     ['test-image', script('test-image', notUsage('test-image'), TEST)],
     ['inspect-image', script('inspect-image', notUsage('inspect-image'), TEST)],
     ['publish-image', script('publish-image', notUsage('publish-image'), PUBLISH)],
-    ['build-images', script('build-images', '', `exec '${command('build-images')}' "$@"`)],
+    ['build-images', script('build-images', '', BUILD_IMAGES)],
   ]
   for (const [name, text] of files) {
     await writeFile(join(bin, name), text)
