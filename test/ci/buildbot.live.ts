@@ -6,10 +6,12 @@
  */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { machineMirrors, needPackages, workDir } from '../live.ts'
-import { startFarm, waitFor } from './buildbot.ts'
+import { config, startFarm, waitFor } from './buildbot.ts'
 import { lostWorker } from './lost-worker.ts'
 import { BUILDBOT, checkCollected, ownRepository } from './real.ts'
 import { standInRepository } from './stand-in.ts'
@@ -62,6 +64,8 @@ stand('builds one image on demand, in these steps; is published only when asked'
     'collect success',
     'tidy success',
   ])
+  const { logs } = farm.builds()[0]!.steps.find(({ name }) => name === 'build')!
+  assert.ok(logs.includes('serial'), `the console of an installer is among ${logs.join(', ')}`)
   const stamps = readdirSync(join(farm.master, 'images/debian-12'))
   assert.is(stamps.length, 1)
   const folder = join(farm.master, 'images/debian-12', stamps[0]!)
@@ -86,6 +90,23 @@ stand('a change is checked, and nothing is built', async () => {
   assert.is(farm.builds().at(-1)?.builder, 'check')
   assert.is(farm.builds().length, 4)
 })
+for (const [what, settings, message] of [
+  ['no workers', {}, /No workers in \S+settings\.json: put /],
+  ['an unknown setting', { workers: { a: 'b' }, option: [] }, /Unknown settings \['option'\]/],
+  ['a pattern that means nothing', { workers: { a: 'b' }, only: 'suse-*' }, /No image matches/],
+] as const) {
+  stand(`refuses ${what}, and says so`, async () => {
+    const base = join(dir, what.replaceAll(' ', '-'))
+    await mkdir(base)
+    await writeFile(join(base, 'settings.json'), JSON.stringify(settings))
+    execFileSync('buildbot', ['create-master', '--quiet', `--config=${config}`, base])
+    const { status, stdout, stderr } = spawnSync('buildbot', ['checkconfig', base], {
+      encoding: 'utf8',
+    })
+    assert.is.not(status, 0)
+    assert.match(stdout + stderr, message)
+  })
+}
 stand.run()
 
 lostWorker({

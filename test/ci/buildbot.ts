@@ -16,7 +16,7 @@ export const config = join(root, 'ci/buildbot/master.cfg')
 export const RESULTS = ['success', 'warnings', 'failure', 'skipped', 'exception', 'retry']
 
 export type BuildRow = { builder: string; worker: string; result: string; steps: StepRow[] }
-export type StepRow = { name: string; started: boolean; result: string }
+export type StepRow = { name: string; started: boolean; result: string; logs: string[] }
 
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
@@ -32,7 +32,8 @@ import json, sqlite3, sys
 db = sqlite3.connect('file:' + sys.argv[1] + '?mode=ro', uri=True, timeout=30)
 rows = lambda *words: [list(row) for row in db.execute(*words)]
 print(json.dumps([[builder, worker, results, rows(
-    'select name, started_at, results from steps where buildid = ? order by number', (id,))]
+    '''select name, started_at, results, (select group_concat(logs.name) from logs where stepid = steps.id)
+    from steps where buildid = ? order by number''', (id,))]
   for id, builder, worker, results in rows('''
     select builds.id, builders.name, workers.name, builds.results from builds
     join builders on builders.id = builds.builderid join workers on workers.id = builds.workerid
@@ -114,15 +115,21 @@ export async function startFarm(
     builds(): BuildRow[] {
       const words = ['-c', QUERY, join(master, 'state.sqlite')]
       const text = execFileSync('python3', words, { encoding: 'utf8' })
-      type Row = [string, string, number | null, [string, number | null, number | null][]]
+      type Row = [
+        string,
+        string,
+        number | null,
+        [string, number | null, number | null, string | null][],
+      ]
       return (JSON.parse(text) as Row[]).map(([builder, worker, result, steps]) => ({
         builder,
         worker,
         result: word(result),
-        steps: steps.map(([name, started, of]) => ({
+        steps: steps.map(([name, started, of, logs]) => ({
           name,
           started: started !== null,
           result: word(of),
+          logs: logs?.split(',') ?? [],
         })),
       }))
     },

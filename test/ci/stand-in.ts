@@ -24,7 +24,7 @@ const IMAGE = `
 case " $* " in *' image '*)
   name=\${0##*create-image-}-$1 dir=$PWD/bits/\${0##*create-image-}-$1/main-$(date +%s%N)
   sleep "\${STAND_IN_SECONDS:-0}"
-  mkdir -p "$dir"; echo "$name" >"$dir/$name.imgmanifest"; echo "$dir/$name.imgmanifest" ;;
+  mkdir -p "$dir"; echo 'an installer' >"$PWD/bits/$name-qemu.log"; echo "$name" >"$dir/$name.imgmanifest"; echo "$dir/$name.imgmanifest" ;;
 esac`
 const TEST = `
 [ -f "$1" ] || { echo "no image $1" >&2; exit 1; }
