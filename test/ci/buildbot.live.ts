@@ -115,6 +115,7 @@ lostWorker({
   settings: () => Promise.resolve({ repository, branch: 'main' }),
   killAfterSeconds: 1,
   limitSeconds: 300,
+  comesBack: true,
   before: () => {
     process.env['STAND_IN_SECONDS'] = '10'
   },
