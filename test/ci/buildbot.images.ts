@@ -1,4 +1,4 @@
-/** As buildbot.live.ts, with test-image as the test: two images are booted by workers, one of which is killed. */
+/** As buildbot.live.ts, with real builds and test-image: two images are booted by workers, one of which is killed. */
 import { join } from 'node:path'
 import { machineMirrors, needPackages, workDir } from '../live.ts'
 import { lostWorker } from './lost-worker.ts'
@@ -18,5 +18,5 @@ lostWorker({
   killAfterSeconds: 10,
   limitSeconds: 55 * 60,
   after: remove,
-  check: (folder, image) => checkCollected(folder, image, true),
+  check: (folder, image) => checkCollected(folder, image),
 })
