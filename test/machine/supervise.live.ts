@@ -31,7 +31,7 @@ const watch: Supervision = {
     { title: 'Boot loader', begins: /^Phase three/ },
   ],
   markers: ['PRE', 'POST'],
-  question: /Prompt: '\?' for help> $/,
+  question: /^Prompt: '\?' for help>/m, // the kernel may print behind it
   complaint: /WARNING|error:/,
   limits: { seconds: 60, silentSeconds: 60 },
 }
