@@ -52,7 +52,8 @@ export async function installFirmware(
   const { family } = hardware[layout]
   const variables = join(work, 'variables.fd')
   // With --dry-run it may be missing still.
-  const code = session.dryRun ? (findFirmware(family) ?? rom('FIRMWARE')) : needFirmware(family)
+  const unknown = { ...rom('FIRMWARE'), variables: 'VARIABLES' }
+  const code = session.dryRun ? (findFirmware(family) ?? unknown) : needFirmware(family)
   await act(`copy ${code.variables} to ${variables}`, () => copyFile(code.variables, variables))
   return { code, variables }
 }
