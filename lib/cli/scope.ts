@@ -2,9 +2,11 @@
  * What is made is unmade: undos are registered on the line after the thing they undo, and run in
  * reverse order when the command ends, by success, error or interruption alike.
  */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { explain } from './errors.ts'
+import { removeAbandoned } from './abandoned.ts'
+import { ownedPrefix } from './owned.ts'
 import { act } from './run.ts'
 import { log } from './log.ts'
 import { session } from './session.ts'
@@ -29,14 +31,18 @@ export class Scope {
    * /var/tmp is the default: /tmp is memory on many machines, and images are large.
    */
   async tempDir(prefix: string, parent = process.env['TMPDIR'] || '/var/tmp'): Promise<string> {
-    const template = join(parent, `${prefix}-`)
+    if (!session.dryRun) await removeAbandoned(parent, `${prefix}-`)
+    const template = join(parent, ownedPrefix(prefix))
     const make = session.dryRun ? Promise.resolve(`${template}XXXXXX`) : mkdtemp(template)
     const dir = await make.catch((error: unknown) => {
       throw explain(`make a temporary directory in "${parent}"`, error)
     })
     this.defer(`Remove ${dir}`, async () => {
-      if (session.keep) log.info(`Kept ${dir}`)
-      else await rm(dir, { recursive: true, force: true, maxRetries: 3 })
+      if (session.keep) {
+        // By its old name the next build would take it for that of a build which was killed.
+        await rename(dir, `${dir}.kept`)
+        log.info(`Kept ${dir}.kept`)
+      } else await rm(dir, { recursive: true, force: true, maxRetries: 3 })
     })
     return dir
   }
