@@ -130,6 +130,10 @@ const amd64 = {
         archived: true,
       },
     ],
+    snapshots: {
+      main: 'https://snapshot.debian.org/archive/debian/{snapshot}',
+      security: 'https://snapshot.debian.org/archive/debian-security/{snapshot}',
+    },
     components: [COMPONENT],
     layoutPackages: { plain: [], lvm: ['lvm2'] },
     keyring: {

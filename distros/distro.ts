@@ -106,8 +106,13 @@ export type Release = {
   installer?: Partial<Installer>
 }
 
+/** Addresses of archives that keep old states, with {snapshot} for the time: 20261101T000000Z. */
+export type Snapshots = { main: string; security?: string }
+
 /** What method bootstrap needs to know: packages that a mirror has, and how they boot. */
 export type Bootstrap = {
+  /** Who keeps its old states, where somebody does. */
+  snapshots?: Snapshots
   /** Where an instance gets its security updates. */
   securityMirror: string
   /** Tried in turn; the last ones hold releases that left the main mirrors. */

@@ -92,6 +92,11 @@ const amd64 = {
       { main: MIRROR, security: SECURITY_MIRROR },
       { main: OLD, security: OLD, archived: true },
     ],
+    // Both are one there.
+    snapshots: {
+      main: 'https://snapshot.ubuntu.com/ubuntu/{snapshot}',
+      security: 'https://snapshot.ubuntu.com/ubuntu/{snapshot}',
+    },
     components: COMPONENTS,
     layoutPackages: { plain: [], lvm: ['lvm2'] },
     keyring: { file: KEYRING, fingerprints: [ARCHIVE_KEY], url: keyAt(ARCHIVE_KEY) },

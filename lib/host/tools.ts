@@ -35,8 +35,10 @@ export const TOOLS = {
   qemuImg: tool('qemu-img', 'qemu-utils', 'finds the parts of a disk that hold data'),
   sfdisk: tool('sfdisk', 'fdisk', 'writes the partition table'),
   mkfsExt4: tool('mkfs.ext4', 'e2fsprogs', 'makes the root file system'),
+  debugfs: tool('debugfs', 'e2fsprogs', "dates the root file system's files"),
   mkfsVfat: tool('mkfs.vfat', 'dosfstools', 'makes the EFI system partition'),
   mcopy: tool('mcopy', 'mtools', 'fills the EFI system partition'),
+  zstd: tool('zstd', 'zstd', 'packs what is kept for the next build'),
   newuidmap: tool('newuidmap', 'uidmap', 'lets a user who is not root build in a name space'),
   libdeflateGzip: {
     ...tool(

@@ -2,7 +2,7 @@
  * The recipe that every create-image-<distro> command follows, from options to manifest.
  */
 import { existsSync } from 'node:fs'
-import { readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { type Distro, onArch } from '../../distros/distro.ts'
 import { BuildError, UsageError } from '../cli/errors.ts'
@@ -11,42 +11,40 @@ import { log } from '../cli/log.ts'
 import { main } from '../cli/main.ts'
 import { commonOptions, type Command } from '../cli/options.ts'
 import { redact } from '../cli/redact.ts'
-import { type Report, step, timings } from '../cli/progress.ts'
+import { step, timings } from '../cli/progress.ts'
 import { act } from '../cli/run.ts'
 import type { Scope } from '../cli/scope.ts'
-import { session, stopSignal } from '../cli/session.ts'
+import { session } from '../cli/session.ts'
 import { makeParents } from '../disk/directories.ts'
-import { makeDisk } from '../disk/disk.ts'
-import { seededGuid } from '../disk/identity.ts'
 import { ensureTools } from '../host/tools.ts'
 import { bootstrap } from '../methods/bootstrap.ts'
 import { cloudImage } from '../methods/cloud-image.ts'
 import { installer } from '../methods/installer.ts'
-import type { Build, Filled, Host, Method } from '../methods/method.ts'
+import type { Build, Host, Method } from '../methods/method.ts'
 import { uploadToDirectory } from '../publish/directory.ts'
-import { ENDINGS, type ImageFormat } from '../targets/target.ts'
+import { ENDINGS } from '../targets/target.ts'
 import { targetOf, TARGETS } from '../targets/targets.ts'
 import { describeVariables } from '../targets/variables.ts'
 import { REPORT } from './build-report.ts'
-import { writeDdImageOf } from './dd-image.ts'
-import { describeCompressor, gzip } from './gzip.ts'
-import { type ImageFile, writeImageFile } from './image-file.ts'
+import type { ImageFile } from './image-file.ts'
+import { makeImage } from './make-image.ts'
+import type { Made } from './makers.ts'
+import { copyLog } from './copy-log.ts'
+import { LOCK } from '../packages/lock.ts'
 import { checkDraft, imageManifest, writeManifest } from './manifest.ts'
 import { checkWritable, makeOutputDir } from './output-dir.ts'
 import {
+  datedRecipe,
   type ImageOptions,
   imageOptions,
   type MethodName,
   type Recipe,
   resolveRecipe,
 } from './recipe.ts'
-import { plainFile } from './plain-file.ts'
 import { type Records, writeRecords } from './records.ts'
 import { parseStages, type Stage, STAGES } from './stages.ts'
 import { makeStamp, parseStamp } from './stamp.ts'
-import { compressionOf, writeQcow2 } from './qcow2.ts'
 import { writeReport } from './write-report.ts'
-import { writeZvolImage } from './zvol-image.ts'
 
 const options = { ...imageOptions, ...eventsOption, ...commonOptions }
 const methods: Record<MethodName, Method> = { bootstrap, installer, 'cloud-image': cloudImage }
@@ -99,6 +97,8 @@ type Result = {
   /** What an operator does with it. */
   handOver?: string[]
   serialLog?: string
+  /** The packages, for a build of the same. */
+  lock?: string
   /** A page of the build. */
   report?: string
   uploaded?: string[]
@@ -157,10 +157,11 @@ async function runStages(
     scope,
     work: await scope.tempDir(recipe.name),
     seed: `${recipe.name}/${recipe.version}/${recipe.stamp.text}`,
-    epochSeconds: Math.floor(recipe.stamp.at.getTime() / 1000),
+    epochSeconds: Math.floor(recipe.at.getTime() / 1000),
+    stages: { directory: join(recipe.cache, 'stages', recipe.name), fresh: recipe.fresh },
   })
-  // A bootstrap that goes on to the image fetches while it installs.
-  if (stages.has('fetch') && !(image && recipe.method === 'bootstrap')) {
+  // What pins its packages fetches them then.
+  if (stages.has('fetch') && !(image && method.pin)) {
     const fetching = await build()
     result.media = await step('Fetch', (report) => method.fetch(fetching, report))
   }
@@ -192,12 +193,25 @@ async function checkBeforehand(distro: Distro, recipe: Recipe): Promise<void> {
   if (targetOf(recipe).manifest) checkDraft(manifestData(recipe, distro))
 }
 
+/** The build, with what its method can say of it beforehand. */
+async function pinned(method: Method, build: Build, options: { fetched: boolean }): Promise<Build> {
+  const pin = await method.pin?.(build, options)
+  if (!pin) return build
+  const { epoch } = pin.lock
+  const recipe = datedRecipe(build.recipe, new Date(epoch * 1000))
+  const known = { ...build, recipe, pin, epochSeconds: epoch }
+  const seeded = { ...known, seed: method.seed?.(known, pin) ?? known.seed }
+  const key = await method.systemKey?.(seeded)
+  return { ...seeded, ...(key !== undefined && { key }) }
+}
+
 async function createImage(
   method: Method,
-  build: Build,
+  given: Build,
   host: Host,
   options: { fetched: boolean },
 ): Promise<Result> {
+  const build = await pinned(method, given, options)
   const { distro, recipe, scope } = build
   const output = await makeOutputDir(scope, {
     output: recipe.output,
@@ -205,7 +219,7 @@ async function createImage(
     stamp: recipe.stamp.text,
   })
   const path = join(output.partial, `${recipe.fileName}.${ENDINGS[recipe.format]}`)
-  const made = await makers[recipe.format](method, build, host, path, options)
+  const made = await makeImage(method, build, host, path, options)
   const manifest = join(output.partial, `${recipe.fileName}.imgmanifest`)
   const serial = join(output.partial, `${recipe.fileName}.serial.log`)
   const kept = made.serialLog === undefined ? undefined : serial
@@ -227,6 +241,7 @@ async function createImage(
     image,
     ...(made.serialLog && { serialLog: final(serial) }),
     report: final(report),
+    ...(build.pin && { lock: final(`${recipe.fileName}.${LOCK}`) }),
   }
   const { base } = distro.maas
   const handOver = targetOf(recipe).handOver({
@@ -239,59 +254,6 @@ async function createImage(
   log.info(`sha1 ${image.sha1}, sha256 ${image.sha256}`)
   handOver.forEach((line) => log.info(line))
   return { ...result, handOver }
-}
-
-type Made = Filled & { image: ImageFile; guid?: bigint }
-
-/** From the method to the image's file, in steps. */
-type Maker = (
-  method: Method,
-  build: Build,
-  host: Host,
-  path: string,
-  options: { fetched: boolean },
-) => Promise<Made>
-
-const makers: Record<ImageFormat, Maker> = {
-  async 'zfs.gz'(method, build, host, path, options) {
-    const { recipe, scope, work, seed } = build
-    const disk = await makeDisk(recipe.disk, work, scope)
-    const done = await logged(build, () => method.fill(build, host, disk.path, options))
-    const snapshot = await disk.snapshot({
-      name: `zones/${recipe.fileName}@final`,
-      guid: seededGuid(seed, 'snapshot'),
-      createdAtSeconds: build.epochSeconds,
-    })
-    const image = await step('Write the image', (report) => writeZvolImage(snapshot, path, report))
-    return { ...done, image, guid: snapshot.guid }
-  },
-  async ddgz(method, build, host, path, options) {
-    const { recipe, scope, work } = build
-    const disk = await makeDisk(recipe.disk, work, scope)
-    const done = await logged(build, () => method.fill(build, host, disk.path, options))
-    const write = (report: Report) => writeDdImageOf(disk.path, path, report)
-    return { ...done, image: await step('Write the image', write) }
-  },
-  async qcow2(method, build, host, path, options) {
-    const { recipe, scope, work } = build
-    const disk = await makeDisk(recipe.disk, work, scope)
-    const done = await logged(build, () => method.fill(build, host, disk.path, options))
-    const compression = compressionOf(recipe.variables['compression'])
-    const write = (report: Report) => writeQcow2(disk.path, path, report, compression)
-    return { ...done, image: await step('Write the image', write) }
-  },
-  async tgz(method, build, host, path, options) {
-    const { tar, ...done } = await logged(build, () => method.pack(build, host, options))
-    const signal = stopSignal()
-    const image = await step('Write the image', (report) =>
-      act(
-        `write ${path}: ${tar}, through ${describeCompressor()}`,
-        () => writeImageFile(gzip(plainFile(tar, report), { signal }), path, { signal }),
-        { path, bytes: 0, sha1: '', sha256: '' },
-      ),
-    )
-    return { ...done, image }
-  },
 }
 
 async function writeManifestOf(
@@ -311,34 +273,6 @@ async function writeManifestOf(
 /** Beside an image that no manifest goes with, for `sha256sum -c`. */
 async function writeDigests({ path: image, sha256 }: ImageFile, path: string) {
   await act(`write ${path}`, () => writeFile(path, `${sha256}  ${basename(image)}\n`))
-}
-
-/** The console of a machine is kept however the work went, where Jenkins looks for it. */
-async function logged<T>({ recipe, work }: Build, fill: () => Promise<T>): Promise<T> {
-  try {
-    return await fill()
-  } finally {
-    const written = join(work, 'serial.log')
-    // Who interrupts a build has seen the console, and wants nothing of it to be left.
-    if (existsSync(written) && !stopSignal().aborted) {
-      const kept = join(recipe.output, `${recipe.name}-qemu.log`)
-      await copyLog(written, kept).catch(() => {}) // the disk may be full: that is told elsewhere
-      log.info(`Serial log: ${kept}`)
-    }
-  }
-}
-
-/** A console's text, without what addresses hold of passwords. */
-async function copyLog(from: string, to: string): Promise<void> {
-  await act(`write ${to}`, async () => {
-    const partial = `${to}.${process.pid}.partial`
-    try {
-      await writeFile(partial, redact(await readFile(from, 'latin1')), 'latin1')
-      await rename(partial, to)
-    } finally {
-      await rm(partial, { force: true })
-    }
-  })
 }
 
 /** Stage upload: the newest build of this recipe, to a directory; a list of it for Jenkins. */
@@ -378,7 +312,7 @@ function manifestData(recipe: Recipe, distro: Distro) {
     description: recipe.description,
     homepage: recipe.homepage,
     volumeBytes: recipe.disk.bytes,
-    publishedAt: recipe.stamp.at,
+    publishedAt: recipe.at,
     defaultUser: distro.defaultUser,
     firmware: recipe.release.firmware,
     cpu: recipe.release.cpu,

@@ -9,6 +9,7 @@ import { basename, join } from 'node:path'
 import { redact } from '../cli/redact.ts'
 import { act } from '../cli/run.ts'
 import { digestOf, type Media } from '../media/media.ts'
+import type { LockedSource } from '../packages/lock.ts'
 import type { Recipe } from './recipe.ts'
 import { git } from './stamp.ts'
 
@@ -94,45 +95,51 @@ export function mirrorMaterials({
   })
 }
 
-/** Behind an address in apt's output: the suite, and its signed list. */
-const FETCHED = /^(?:Get|Hit):\d+ (https?:\/\/\S+) (\S+) InRelease/gm
-
-/** As apt calls the list of `http://host/debian` in its directory. */
+/** As apt calls the list of `http://host/debian` in its directory. Source: apt-pkg, URItoFileName(). */
 const listFile = (address: string, suite: string) =>
-  `${address.replace(/^\w+:\/\//, '').replaceAll('/', '_')}_dists_${suite}_InRelease`
+  `${address.replace(/^\w+:\/\/([^/@]*@)?/, '').replaceAll('/', '_')}_dists_${suite}_InRelease`
+
+/** `deb [options] address suite components` */
+const SOURCE = /^deb (?:\[.*?\] )?(?<address>\S+?)\/? (?<suite>\S+)/
 
 /**
  * The signed lists that packages were chosen from: each holds, by digests of digests, every package that
  * was in its archive at that moment.
  *
- * @param output what apt has printed
- * @param lists its directory of lists, as the cache keeps it; a list that is not there has no digest
- * @param codename the suite that matters: that of others which a mirror has does not
+ * @param sources lines of sources.list
+ * @param lists apt's directory of lists, as the cache keeps it; a list that is not there has no digest
  */
 export async function listMaterials(
-  output: string,
+  sources: readonly string[],
   lists: string,
-  codename: string,
 ): Promise<Material[]> {
-  const materials: Material[] = []
-  for (const [, address = '', suite = ''] of output.matchAll(FETCHED)) {
-    if (!suite.startsWith(codename)) continue
-    const uri = `${redact(address)}/dists/${suite}/InRelease`
-    if (materials.some((one) => one.uri === uri)) continue
-    const text = await readFile(join(lists, listFile(address, suite))).catch(() => undefined)
-    const snapshot = snapshotOf(address)
-    const date = text && /^Date: (.*)$/m.exec(text.toString('latin1'))?.[1]
-    materials.push({
-      name: `${suite} InRelease`,
-      uri,
-      ...(text && { digest: { sha256: createHash('sha256').update(text).digest('hex') } }),
-      ...((snapshot !== undefined || date) && {
-        annotations: {
-          ...(date && { date }),
-          ...(snapshot !== undefined && { snapshot }),
-        },
-      }),
-    })
-  }
-  return materials
+  return Promise.all(
+    sources.map(async (source): Promise<Material> => {
+      const { address = '', suite = '' } = SOURCE.exec(source)?.groups ?? {}
+      const text = await readFile(join(lists, listFile(address, suite))).catch(() => undefined)
+      const snapshot = snapshotOf(address)
+      const date = text && /^Date: (.*)$/m.exec(text.toString('latin1'))?.[1]
+      return {
+        name: `${suite} InRelease`,
+        uri: `${redact(address)}/dists/${suite}/InRelease`,
+        ...(text && { digest: { sha256: createHash('sha256').update(text).digest('hex') } }),
+        ...((snapshot !== undefined || date) && {
+          annotations: {
+            ...(date && { date }),
+            ...(snapshot !== undefined && { snapshot }),
+          },
+        }),
+      }
+    }),
+  )
+}
+
+/** The same, as a lock has them. */
+export function sourcesOfMaterials(materials: readonly Material[]): LockedSource[] {
+  return materials.map(({ name, uri = '', digest, annotations }) => ({
+    uri,
+    suite: name.replace(/ InRelease$/, ''),
+    ...(typeof annotations?.['date'] === 'string' && { date: annotations['date'] }),
+    ...(digest?.['sha256'] !== undefined && { sha256: digest['sha256'] }),
+  }))
 }

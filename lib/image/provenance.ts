@@ -93,7 +93,7 @@ export function provenanceText(data: ProvenanceData): string {
       buildDefinition: {
         buildType: BUILD_TYPE,
         externalParameters: externalParameters(data),
-        internalParameters: { seed: data.seed, time: rfc3339(at), offline: recipe.offline },
+        internalParameters: { seed: data.seed, time: rfc3339(recipe.at), offline: recipe.offline },
         resolvedDependencies: data.materials,
       },
       runDetails: {

@@ -29,6 +29,7 @@ import { resolveVariables, type Variables } from '../targets/variables.ts'
 import { archOption, checkArch, distroFor } from './arch.ts'
 import { builderOption } from './provenance.ts'
 import { formatFor, namesFor, shippingOptions } from './shipping.ts'
+import { snapshotMirror } from './snapshot.ts'
 import { compactDay, type Stamp } from './stamp.ts'
 
 const MIB = 1024 ** 2
@@ -53,6 +54,14 @@ function parseKernel(text: string): string {
   throw new UsageError(`Cannot read kernel "${text}": name one package`)
 }
 
+/** Where a build works. */
+export const WORK = ['auto', 'memory', 'disk'] as const
+
+function parseSnapshot(text: string): string {
+  if (/^\d{8}T\d{6}Z$/.test(text)) return text
+  throw new UsageError(`Cannot read snapshot "${text}": a time is needed, as in 20261101T000000Z`)
+}
+
 /** Ways to get a system onto the disk. */
 export const METHODS = ['bootstrap', 'installer', 'cloud-image'] as const
 export type MethodName = (typeof METHODS)[number]
@@ -67,6 +76,8 @@ const ONLY: Readonly<Partial<Record<keyof ImageOptions, readonly MethodName[]>>>
   checksum: ['installer', 'cloud-image'],
   base: ['cloud-image'],
   files: ['cloud-image'],
+  snapshot: ['bootstrap'],
+  locked: ['bootstrap'],
   'user-data': ['cloud-image'],
 }
 
@@ -150,6 +161,22 @@ export const imageOptions = {
     help: 'memory of the machine (default: what the installer needs)',
   },
   ...builderOption,
+  snapshot: {
+    arg: 'TIME',
+    parse: parseSnapshot,
+    help: "state of the vendor's archive, as in 20261101T000000Z; or of --mirror, where that has {snapshot} in its place",
+  },
+  locked: {
+    arg: 'FILE',
+    help: "packages of an earlier build, by its .lock.json, and its image's date",
+  },
+  work: {
+    arg: 'NAME',
+    choices: WORK,
+    default: 'auto',
+    help: 'where temporary files are; auto takes memory where there is enough of it',
+  },
+  fresh: { help: 'make every stage anew, though an earlier build has kept it' },
   'upload-to': { arg: 'DIR', help: 'where the stage upload puts finished builds' },
   cache: {
     arg: 'DIR',
@@ -196,6 +223,13 @@ export type Recipe = {
   /** URI of who builds. */
   builder: string
   stamp: Stamp
+  /** What the image is dated: its version, its manifest, its files. */
+  at: Date
+  /** Lock of an earlier build, whose packages are used. */
+  locked: string | undefined
+  work: (typeof WORK)[number]
+  /** Reuse nothing of earlier builds but downloads. */
+  fresh: boolean
   /** For method installer. */
   installer: InstallerRecipe | undefined
   /** For method cloud-image. */
@@ -249,8 +283,33 @@ export function proxyVariables(
   }
 }
 
-function mirrorsOf(distro: Distro, options: ImageOptions): Mirror[] {
+/** An archive as it was at a time. @throws {UsageError} where nobody keeps such */
+function snapshotOf(distro: Distro, options: ImageOptions, snapshot: string): Mirror {
   const { mirror, 'security-mirror': security } = options
+  if (mirror === undefined) {
+    const { snapshots } = distro.bootstrap ?? {}
+    if (snapshots) return snapshotMirror(snapshots, snapshot)
+    throw new UsageError(
+      `Option --snapshot needs --mirror: nobody keeps old states of ${distro.title}`,
+    )
+  }
+  const given = [mirror, ...(security === undefined || security === 'none' ? [] : [security])]
+  const without = given.find((url) => !url.includes('{snapshot}'))
+  if (without !== undefined) {
+    throw new UsageError(`Option --snapshot needs {snapshot} in ${without}`, {
+      hint: 'As in http://mirror.example.com/{snapshot}/debian',
+    })
+  }
+  const [main, beside] = given.map((url) => url.replace(/\/+$/, ''))
+  return snapshotMirror(
+    { main: main!, ...(beside !== undefined && { security: beside }) },
+    snapshot,
+  )
+}
+
+function mirrorsOf(distro: Distro, options: ImageOptions): Mirror[] {
+  const { mirror, 'security-mirror': security, snapshot } = options
+  if (snapshot !== undefined) return [snapshotOf(distro, options, snapshot)]
   if (mirror === undefined) {
     if (security !== undefined) throw new UsageError('Option --security-mirror needs --mirror')
     return [...(distro.bootstrap?.mirrors ?? [])]
@@ -493,8 +552,22 @@ export async function resolveRecipe(
     output: resolve(options.output),
     builder: options.builder,
     stamp,
+    at: stamp.at,
+    locked: options.locked === undefined ? undefined : await findOwn('lock', options.locked),
+    work: options.work,
+    fresh: options.fresh,
     installer: method === 'installer' ? await installerRecipe(distro, release, options) : undefined,
     cloud:
       method === 'cloud-image' ? await cloudRecipe(distro, release, options, format) : undefined,
   }
+}
+
+/** The recipe of an image that turned out to be of another date. */
+export function datedRecipe(recipe: Recipe, at: Date): Recipe {
+  const version = compactDay(at)
+  const ending = `-${recipe.version}`
+  const fileName = recipe.fileName.endsWith(ending)
+    ? `${recipe.fileName.slice(0, -ending.length)}-${version}`
+    : recipe.fileName
+  return { ...recipe, at, version, fileName }
 }

@@ -12,6 +12,7 @@ import type { Tool } from '../host/tools.ts'
 import { toolVersions } from '../host/versions.ts'
 import type { Build, Filled } from '../methods/method.ts'
 import { digestFile, type ImageFile } from './image-file.ts'
+import { LOCK, lockText } from '../packages/lock.ts'
 import { type Material, mirrorMaterials, ownMaterials, sourceMaterial } from './materials.ts'
 import { type PackageList, readPackageList } from './package-list.ts'
 import { provenanceText } from './provenance.ts'
@@ -65,7 +66,7 @@ export async function writeRecords(
         sha1: image.sha1,
         sha256: image.sha256,
         seed,
-        at: recipe.stamp.at,
+        at: recipe.at,
         distro: { name: distro.name, release: recipe.release.version },
         list: list!,
         madeBy: own,
@@ -76,6 +77,14 @@ export async function writeRecords(
       digest: { sha256: tags['sbom_sha256'] ?? '' },
       mediaType: 'application/vnd.cyclonedx+json',
     })
+  }
+  if (build.pin) {
+    const { lock } = build.pin
+    const name = `${recipe.fileName}.${LOCK}`
+    const content = lockText(lock)
+    await act(`write ${name}`, () => writeFile(join(image.path, '..', name), content))
+    const digest = { sha256: sha256(content) }
+    byproducts.push({ name, digest, mediaType: 'application/json' })
   }
   if (serial !== undefined && !session.dryRun) {
     const { sha256: digest } = await digestFile(serial)

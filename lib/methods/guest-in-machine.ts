@@ -26,6 +26,6 @@ export function guestInMachine(
   return stagedGuest(
     { ...guest, setup: [...before, ...guest.setup] },
     customizeEnv,
-    packs ? tarDiskLines(Math.floor(recipe.stamp.at.getTime() / 1000)) : [],
+    packs ? tarDiskLines(Math.floor(recipe.at.getTime() / 1000)) : [],
   )
 }

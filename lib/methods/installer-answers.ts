@@ -49,7 +49,7 @@ export async function answerFiles(
   ]
   const values = {
     ...answerValues(distro, recipe, medium),
-    ...(form === 'archive' && { GUEST: await archive(staged, recipe.stamp.at) }),
+    ...(form === 'archive' && { GUEST: await archive(staged, recipe.at) }),
   }
   const own = recipe.installer?.answers
   const files = await Promise.all(

@@ -5,6 +5,8 @@ import type { Scope } from '../cli/scope.ts'
 import type { Hypervisor } from '../host/hypervisor.ts'
 import type { Tool } from '../host/tools.ts'
 import type { Material } from '../image/materials.ts'
+import type { StageCache } from '../image/stage-cache.ts'
+import type { PackageLock } from '../packages/lock.ts'
 import type { Recipe } from '../image/recipe.ts'
 
 /** What was found out about this machine. */
@@ -23,6 +25,24 @@ export type Build = {
   seed: string
   /** Time of everything that the build makes. */
   epochSeconds: number
+  /** Where the method knows beforehand what it is going to use. */
+  pin?: Pin
+  /** What the system is known by, with a pin. */
+  key?: string
+  stages: StageCache
+}
+
+/** Everything that goes into a system, decided before it is made: the same pin gives the same bytes. */
+export type Pin = {
+  lock: PackageLock
+  /** When the newest of its packages was made, in seconds: the date of what these write by themselves. */
+  newest: number
+  /** Where the packages' files are. */
+  store: string
+  /** What the operator's script may install more from: sources of apt, and the lists of these. */
+  sources: readonly string[]
+  lists: string
+  materials: Material[]
 }
 
 export type Filled = {
@@ -43,6 +63,15 @@ export type Method = {
   checkHost(recipe: Recipe, options: { install: boolean }): Promise<Host>
   /** Stage fetch: bring what the vendor publishes into the cache; where it is. */
   fetch(build: Build, report: Report): Promise<string>
+  /**
+   * Decide what the system is made of, and have it in the cache. Methods that run the vendor's own programs can't
+   * know.
+   */
+  pin?(build: Build, options: { fetched: boolean }): Promise<Pin>
+  /** What identifiers are derived from, the same for every build of this pin. */
+  seed?(build: Build, pin: Pin): string
+  /** What the system is known by: a digest of the pin, and of all that is done to it. */
+  systemKey?(build: Build): Promise<string | undefined>
   /** Stage iso: what an installer would be told, as files to read; where they are, if there are any. */
   answers(build: Build): Promise<string | undefined>
   /** Pack the new system's root as a tar file, in steps of its own. */

@@ -1,8 +1,8 @@
 /**
- * mmdebstrap's command line, from a description of what is wanted. What it prints is read in
- * mmdebstrap-output.ts.
+ * mmdebstrap's command lines, from a description of what is wanted: one installs packages, one sets up what they
+ * make. What it prints is read in mmdebstrap-output.ts.
  *
- * Hooks run on the host with the new root as "$1"; `upload`, `download`, `sync-in` and `sync-out`
+ * Hooks run on the host with the new root as "$1"; `upload`, `download`, `sync-in`, `sync-out` and `tar-in`
  * are mmdebstrap's own and work in every mode. Source: mmdebstrap(1), HOOKS and EXAMPLES.
  */
 import type { Arch, Mirror } from '../../distros/distro.ts'
@@ -13,30 +13,11 @@ import { beginLine, endLine, scriptLabel } from './script-failure.ts'
 /** root needs no helpers; an ordinary user builds in a user name space (subordinate ids). */
 export type Mode = 'root' | 'unshare'
 
-export type Bootstrap = {
-  mode: Mode
-  arch: Arch
-  codename: string
-  components: readonly string[]
-  mirror: Mirror
-  keyring: string
-  include: readonly string[]
-  /** Directory (root) or tar file (unshare) that is made. */
-  target: string
-  cache: { archives: string; lists: string }
-  /** Use the cache alone. */
-  offline: boolean
-  guest: Guest
-  /** Guest path to host file. */
-  download: readonly { from: string; to: string }[]
-}
+/** What a suite's sources are made of. */
+export type Suites = { codename: string; components: readonly string[]; mirror: Mirror }
 
 /** The words of a source in apt's one-line form; none: mmdebstrap's default for the release. */
-export function sourceLines({
-  codename,
-  components,
-  mirror,
-}: Pick<Bootstrap, 'codename' | 'components' | 'mirror'>): string[] {
+export function sourceLines({ codename, components, mirror }: Suites): string[] {
   const { main, security, archived } = mirror
   if (main === undefined) return []
   const deb = archived ? 'deb [check-valid-until=no]' : 'deb'
@@ -46,6 +27,82 @@ export function sourceLines({
     line(main, `${codename}-updates`),
     ...(security === undefined ? [] : [line(security, `${codename}-security`)]),
   ]
+}
+
+/** Has mmdebstrap say which sources it takes when it is told of none: the vendor's. */
+export function defaultSourcesWords(mode: Mode, codename: string, components: readonly string[]) {
+  return [
+    'mmdebstrap',
+    ...[`--mode=${mode}`, '--variant=custom', '--format=null', '--skip=update'],
+    `--components=${components.join(',')}`,
+    // It ends there, and has done nothing.
+    '--setup-hook=cat "$1/etc/apt/sources.list"; exit 1',
+    codename,
+    '-',
+  ]
+}
+
+/** A source whose lists have to be signed with these keys. */
+export function signedBy(source: string, keyring: string): string {
+  const [, options, rest = ''] = /^deb (?:\[(.*?)\] )?(.*)$/.exec(source) ?? []
+  return `deb [${[`signed-by=${keyring}`, options].filter(Boolean).join(' ')}] ${rest}`
+}
+
+export type BaseSpec = {
+  mode: Mode
+  arch: Arch
+  codename: string
+  /** Packages, by name: those that are wanted for themselves. */
+  include: readonly string[]
+  /** A repository that has these packages and what they depend on, and nothing else. */
+  source: string
+  /** Directory (root) or tar file (unshare) that is made. */
+  target: string
+}
+
+/** Nothing here survives a crash anyway: no syncing to disk after every file. */
+const UNSAFE_IO = '--dpkgopt=force-unsafe-io'
+
+/** The command that makes a system of packages. */
+export function baseWords({ mode, arch, codename, include, source, target }: BaseSpec): string[] {
+  return [
+    'mmdebstrap',
+    ...['--verbose', `--mode=${mode}`, '--variant=apt'],
+    `--architectures=${arch}`,
+    `--include=${include.join(',')}`,
+    UNSAFE_IO,
+    // This machine's, or a link of a resolver service, which leads nowhere yet.
+    '--customize-hook=rm -f "$1/etc/resolv.conf" "$1/etc/hostname"',
+    `--format=${mode === 'root' ? 'directory' : 'tar'}`,
+    codename,
+    target,
+    source,
+  ]
+}
+
+/** For the operator's script, which may install more: where from, and what was fetched before. */
+export type Network = {
+  components: readonly string[]
+  keyring: string
+  sources: readonly string[]
+  cache: { archives: string; lists: string }
+  /** Use the cache alone. */
+  offline: boolean
+}
+
+export type SystemSpec = {
+  mode: Mode
+  arch: Arch
+  codename: string
+  /** The system of packages: the directory itself (root), which is changed, or a tar file (unshare). */
+  base: string
+  /** The directory again (root), or the tar file that is made. */
+  target: string
+  guest: Guest
+  /** Needed where the guest has a script of the operator. */
+  network: Network | undefined
+  /** Guest path to host file. */
+  download: readonly { from: string; to: string }[]
 }
 
 /** Hooks that put a script into the new root and run it there. */
@@ -59,13 +116,10 @@ function runScript(script: GuestScript, number: number): string[] {
   ]
 }
 
-/** The hooks after the packages are installed, in order. */
-function customizeHooks(spec: Bootstrap): string[] {
-  const save = saveCache(spec.cache)
-  const { guest } = spec
+/** The hooks that set a system up, in order. */
+function customizeHooks({ guest, network, download }: SystemSpec): string[] {
   const scripts = [...guest.setup, ...(guest.customize ? [guest.customize] : []), ...guest.finish]
   return [
-    ...save,
     `mkdir -p "$1${STAGING}"`,
     ...guest.files.map(({ from, to }) => `upload ${shellWord(from)} ${shellWord(to)}`),
     ...guest.directories.map((from) => `copy-in ${shellWord(from)} ${STAGING}`),
@@ -73,62 +127,51 @@ function customizeHooks(spec: Bootstrap): string[] {
     'rm -f "$1/etc/resolv.conf"; cat /etc/resolv.conf >"$1/etc/resolv.conf"',
     ...scripts.flatMap((script, i) => [
       ...runScript(script, i),
-      ...(script === guest.customize ? save.slice(0, 1) : []),
+      ...(script === guest.customize && network ? saveCache(network.cache) : []),
     ]),
-    ...spec.download.map(({ from, to }) => `download ${shellWord(from)} ${shellWord(to)}`),
+    ...download.map(({ from, to }) => `download ${shellWord(from)} ${shellWord(to)}`),
     `rm -rf "$1${STAGING}"`,
   ]
 }
 
 /** Hooks that keep what was downloaded. */
-const saveCache = ({ archives, lists }: Bootstrap['cache']) => [
+const saveCache = ({ archives, lists }: Network['cache']) => [
   `sync-out /var/cache/apt/archives ${shellWord(archives)}`,
   `sync-out /var/lib/apt/lists ${shellWord(lists)}`,
 ]
 
-/** The words that installing and fetching have in common. */
-function sharedWords(spec: Omit<Bootstrap, 'target' | 'download'>): string[] {
-  const { archives, lists } = spec.cache
+/** The words by which apt works in the system, for as long as it is set up. */
+function networkWords({ components, keyring, cache, offline }: Network): string[] {
   return [
-    'mmdebstrap',
-    ...['--verbose', `--mode=${spec.mode}`],
-    `--architectures=${spec.arch}`,
-    `--components=${spec.components.join(',')}`,
-    `--keyring=${spec.keyring}`,
-    `--include=${spec.include.join(',')}`,
+    `--components=${components.join(',')}`,
+    `--keyring=${keyring}`,
     '--aptopt=Acquire::Retries "3"',
     '--aptopt=Acquire::Languages "none"',
-    // Nothing here survives a crash anyway: no syncing to disk after every file.
-    '--dpkgopt=force-unsafe-io',
-    `--skip=${['essential/unlink', ...(spec.offline ? ['update'] : [])].join(',')}`,
+    UNSAFE_IO,
     '--setup-hook=mkdir -p "$1/var/cache/apt/archives" "$1/var/lib/apt/lists"',
-    `--setup-hook=sync-in ${shellWord(archives)} /var/cache/apt/archives`,
-    `--setup-hook=sync-in ${shellWord(lists)} /var/lib/apt/lists`,
+    `--setup-hook=sync-in ${shellWord(cache.archives)} /var/cache/apt/archives`,
+    `--setup-hook=sync-in ${shellWord(cache.lists)} /var/lib/apt/lists`,
+    ...(offline ? ['--skip=update'] : []),
   ]
 }
 
-/** The command that brings all packages into the cache: they are unpacked, and thrown away. */
-export function fetchWords(spec: Omit<Bootstrap, 'target' | 'download'>): string[] {
-  return [
-    ...sharedWords(spec),
-    // Nothing of them is run. minbase has what is required beyond the essential, by itself.
-    ...['--variant=extract', '--include=?priority(required)', '--format=null'],
-    ...saveCache(spec.cache).map((hook) => `--extract-hook=${hook}`),
-    spec.codename,
-    '-',
-    ...sourceLines(spec),
-  ]
-}
+/** A source that is not asked for anything. */
+const NOTHING = 'deb [trusted=yes] copy:/dev/null ./'
 
-/** The whole command. */
-export function mmdebstrapWords(spec: Bootstrap): string[] {
+/** The command that sets a system of packages up; the network's sources are its standard input. */
+export function systemWords(spec: SystemSpec): string[] {
+  const { mode, arch, codename, base, target, network } = spec
   return [
-    ...sharedWords(spec),
-    '--variant=minbase',
-    `--format=${spec.mode === 'root' ? 'directory' : 'tar'}`,
+    'mmdebstrap',
+    ...['--verbose', `--mode=${mode}`, '--variant=custom'],
+    `--architectures=${arch}`,
+    ...(mode === 'root' ? ['--skip=check/empty'] : [`--setup-hook=tar-in ${shellWord(base)} /`]),
+    ...(network ? networkWords(network) : ['--skip=update']),
+    `--format=${mode === 'root' ? 'directory' : 'tar'}`,
     ...customizeHooks(spec).map((hook) => `--customize-hook=${hook}`),
-    spec.codename,
-    spec.target,
-    ...sourceLines(spec),
+    codename,
+    target,
+    // From standard input: an address may have a password, and words of a command can be read by everybody.
+    ...(network ? ['-'] : [NOTHING]),
   ]
 }

@@ -169,10 +169,14 @@ for (const [method, there, missing] of [
   )
 }
 for (const [stages, there, missing] of [
-  [['fetch'], /mmdebstrap --verbose .*--variant=extract/m, /^mkfs|--variant=minbase|imgmanifest/m],
-  [['image'], /--variant=minbase/, /--variant=extract/],
+  [
+    ['fetch'],
+    /apt-get update$[^]*apt-get install --yes --print-uris/m,
+    /mkfs|--verbose|imgmanifest/,
+  ],
+  [['image'], /apt-get install [^]*mmdebstrap --verbose/, /apt-get update/],
   [['iso'], /^# Method bootstrap needs no answers$/m, /mmdebstrap/],
-  [['fetch', 'image'], /--variant=minbase/, /--variant=extract/],
+  [['fetch', 'image'], /apt-get update$[^]*mmdebstrap --verbose/m, /Method bootstrap/],
 ] as const) {
   dry(`runs only what ${stages.join(' ')} needs`, () =>
     inTemporaryDir(async (dir) => {

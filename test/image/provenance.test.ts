@@ -8,6 +8,7 @@ import { commonOptions, parseArguments } from '../../lib/cli/options.ts'
 import { versionIn } from '../../lib/host/versions.ts'
 import {
   listMaterials,
+  sourcesOfMaterials,
   mediumMaterial,
   mirrorMaterials,
   ownMaterials,
@@ -130,17 +131,15 @@ for (const [what, change, expected] of [
 checking.run()
 
 const materials = suite('materials')
-materials('are the signed lists that apt took packages from, with their digests', () =>
+materials('are the signed lists that packages were chosen from, with their digests', () =>
   inTemporaryDir(async (dir) => {
     const name = 'mirror.example.com_debian_dists_bookworm_InRelease'
     await writeFile(join(dir, name), 'Suite: stable\nDate: Sat, 02 May 2026 09:00:00 UTC\n')
-    const output = [
-      'Get:1 http://mirror.example.com/debian bookworm InRelease [151 kB]',
-      'Hit:2 http://me:secret@mirror/debian bookworm-updates InRelease',
-      'Get:3 http://mirror.example.com/debian trixie InRelease [151 kB]',
-      'Get:4 http://mirror.example.com/debian bookworm/main amd64 Packages [8786 kB]',
-    ].join('\n')
-    const found = await listMaterials(output, dir, 'bookworm')
+    const sources = [
+      'deb http://mirror.example.com/debian bookworm main',
+      'deb [check-valid-until=no] http://me:secret@mirror/debian/ bookworm-updates main',
+    ]
+    const found = await listMaterials(sources, dir)
     assert.equal(
       found.map(({ uri }) => uri),
       [
@@ -151,6 +150,12 @@ materials('are the signed lists that apt took packages from, with their digests'
     assert.match(found[0]!.digest!['sha256']!, /^[0-9a-f]{64}$/)
     assert.equal(found[0]!.annotations, { date: 'Sat, 02 May 2026 09:00:00 UTC' })
     assert.is(found[1]!.digest, undefined)
+    assert.equal(sourcesOfMaterials(found)[0], {
+      uri: 'http://mirror.example.com/debian/dists/bookworm/InRelease',
+      suite: 'bookworm',
+      date: 'Sat, 02 May 2026 09:00:00 UTC',
+      sha256: found[0]!.digest!['sha256'],
+    })
   }),
 )
 materials('are media by their vendor’s digest, or by their own', () =>

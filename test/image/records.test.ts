@@ -28,6 +28,7 @@ async function recordsOf(dir: string, said: { console?: string; output?: string 
     work: dir,
     seed: 'seed',
     epochSeconds: recipe.stamp.at.getTime() / 1000,
+    stages: { directory: undefined, fresh: true },
   }
   const serial = said.console === undefined ? undefined : join(dir, 'x.serial.log')
   if (serial !== undefined) await writeFile(serial, said.console!)

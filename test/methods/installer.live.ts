@@ -328,7 +328,16 @@ async function withVendor(
     const at = new Date()
     const stamp = { text: 'x', branch: 'x', at, commit: 'x' }
     const recipe = await resolveRecipe(definition, '13', options as ImageOptions, stamp)
-    const build = { distro: definition, recipe, scope, work: own, seed: 'x', epochSeconds: 0 }
+    const stages = { directory: undefined, fresh: true }
+    const build = {
+      distro: definition,
+      recipe,
+      scope,
+      work: own,
+      seed: 'x',
+      epochSeconds: 0,
+      stages,
+    }
     return method.fetch(build, () => {})
   }
   try {

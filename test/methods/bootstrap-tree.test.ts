@@ -1,6 +1,6 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { bootFiles } from '../../lib/methods/bootstrap.ts'
+import { bootFiles } from '../../lib/methods/bootstrap-tree.ts'
 
 const names = suite('bootFiles()')
 names('of amd64: for BIOS, and on the removable path of UEFI', () => {

@@ -1,0 +1,93 @@
+/**
+ * Results of a build's stages, kept for the next build: each below a name that is made of everything that it
+ * depends on, so that what did not change is found again and what did is not.
+ *
+ *   <cache>/stages/<image>/<stage>-<key>/   whole; written under a name of its own and renamed
+ *
+ * Keeping is a favour to the next build, never a reason for this one to fail.
+ */
+import { createHash, randomBytes } from 'node:crypto'
+import { mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
+import { join } from 'node:path'
+import { ownedName } from '../cli/owned.ts'
+import { log } from '../cli/log.ts'
+import { session, stopSignal } from '../cli/session.ts'
+import { makeParents } from '../disk/directories.ts'
+
+/** Of one image's each stage: the one before is there for who goes back and forth between two recipes. */
+const KEPT = 2
+
+export type StageCache = {
+  /** Below the cache of the build; undefined: nothing is kept or reused. */
+  directory: string | undefined
+  /** Take nothing from it (--fresh). */
+  fresh: boolean
+}
+
+/** Content to key: what is equal as JSON has the same. */
+export function keyOf(content: unknown): string {
+  return createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 32)
+}
+
+/** The directory of a result that was kept, or undefined. */
+export async function findStage(
+  { directory, fresh }: StageCache,
+  stage: string,
+  key: string,
+): Promise<string | undefined> {
+  if (directory === undefined || fresh || session.dryRun) return undefined
+  const entry = join(directory, `${stage}-${key}`)
+  const now = new Date()
+  return utimes(entry, now, now).then(
+    () => entry,
+    () => undefined,
+  )
+}
+
+/** A result that turned out to be damaged. */
+export async function dropStage({ directory }: StageCache, stage: string, key: string) {
+  if (directory !== undefined) {
+    await rm(join(directory, `${stage}-${key}`), { recursive: true, force: true })
+  }
+}
+
+/** Keep a result: `fill` puts it into the directory that it is given, and prints what it does with --dry-run. */
+export async function keepStage(
+  { directory }: StageCache,
+  stage: string,
+  key: string,
+  fill: (directory: string) => Promise<unknown>,
+): Promise<void> {
+  if (directory === undefined) return
+  const entry = join(directory, `${stage}-${key}`)
+  const partial = join(directory, ownedName(`${stage}-${key}`, randomBytes(3).toString('hex')))
+  if (session.dryRun) return fill(partial).then(() => {})
+  try {
+    await makeParents(directory)
+    await mkdir(partial)
+    await fill(partial)
+    await rm(entry, { recursive: true, force: true })
+    await rename(partial, entry)
+    await prune(directory, stage)
+  } catch (error) {
+    await rm(partial, { recursive: true, force: true }).catch(() => {})
+    stopSignal().throwIfAborted()
+    const reason = error instanceof Error ? error.message : String(error)
+    log.warn(`Cannot keep the stage "${stage}" for the next build: ${reason}`)
+  }
+}
+
+/** Take away what was used least lately. */
+async function prune(directory: string, stage: string): Promise<void> {
+  const names = (await readdir(directory)).filter((name) =>
+    new RegExp(`^${stage}-[0-9a-f]{32}$`).test(name),
+  )
+  const aged = await Promise.all(
+    names.map(async (name) => {
+      const { mtimeMs = 0 } = await stat(join(directory, name)).catch(() => ({}) as never)
+      return { name, mtimeMs }
+    }),
+  )
+  const old = aged.sort((a, b) => b.mtimeMs - a.mtimeMs).slice(KEPT)
+  for (const { name } of old) await rm(join(directory, name), { recursive: true, force: true })
+}

@@ -1,0 +1,44 @@
+/** What is done to a new system, as content: files and scripts by what is in them, whatever they are called here. */
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { globby } from 'globby'
+import { explain } from '../cli/errors.ts'
+import type { Guest, GuestScript } from './guest.ts'
+
+async function digestOf(path: string): Promise<string> {
+  try {
+    return createHash('sha256')
+      .update(await readFile(path))
+      .digest('hex')
+  } catch (error) {
+    throw explain(`read "${path}"`, error)
+  }
+}
+
+async function scriptContent({ path, name, env }: GuestScript) {
+  return { name, env, sha256: await digestOf(path) }
+}
+
+async function directoryContent(directory: string) {
+  const names = (await globby('**', { cwd: directory, dot: true })).sort()
+  return {
+    name: basename(directory),
+    files: await Promise.all(
+      names.map(async (name) => [name, await digestOf(join(directory, name))]),
+    ),
+  }
+}
+
+/** @throws {BuildError} when a file can't be read */
+export async function guestContent(guest: Guest) {
+  const scripts = [...guest.setup, ...(guest.customize ? [guest.customize] : []), ...guest.finish]
+  return {
+    files: await Promise.all(
+      guest.files.map(async ({ from, to }) => [to, await digestOf(from)] as const),
+    ),
+    directories: await Promise.all(guest.directories.map(directoryContent)),
+    scripts: await Promise.all(scripts.map(scriptContent)),
+    customize: guest.customize?.name,
+  }
+}

@@ -1,0 +1,54 @@
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { dropStage, findStage, keepStage, keyOf } from '../../lib/image/stage-cache.ts'
+import { inTemporaryDir } from '../temporary.ts'
+
+const stages = suite('stages that are kept')
+const key = (text: string) => keyOf([text])
+const fill = (text: string) => (directory: string) => writeFile(join(directory, 'x'), text)
+
+stages('are found again by all that they depend on', () =>
+  inTemporaryDir(async (dir) => {
+    const cache = { directory: join(dir, 'stages'), fresh: false }
+    assert.is(await findStage(cache, 'base', key('a')), undefined)
+    await keepStage(cache, 'base', key('a'), fill('made of a'))
+    assert.is(
+      await readFile(join((await findStage(cache, 'base', key('a')))!, 'x'), 'utf8'),
+      'made of a',
+    )
+    assert.is(await findStage(cache, 'base', key('b')), undefined)
+    assert.is(await findStage(cache, 'system', key('a')), undefined)
+    assert.is(await findStage({ ...cache, fresh: true }, 'base', key('a')), undefined)
+    await dropStage(cache, 'base', key('a'))
+    assert.is(await findStage(cache, 'base', key('a')), undefined)
+  }),
+)
+stages('are the two that were used last, of each kind', () =>
+  inTemporaryDir(async (dir) => {
+    const cache = { directory: dir, fresh: false }
+    for (const [i, name] of ['a', 'b'].entries()) {
+      await keepStage(cache, 'base', key(name), fill(name))
+      await utimes(join(dir, `base-${key(name)}`), 1000 + i, 1000 + i)
+    }
+    await keepStage(cache, 'system', key('a'), fill('a'))
+    assert.ok(await findStage(cache, 'base', key('a')), 'used now')
+    await keepStage(cache, 'base', key('c'), fill('c'))
+    assert.equal(
+      (await readdir(dir)).sort(),
+      [`base-${key('a')}`, `base-${key('c')}`, `system-${key('a')}`].sort(),
+    )
+  }),
+)
+stages('that fail leave nothing, and are no reason to fail', () =>
+  inTemporaryDir(async (dir) => {
+    const cache = { directory: dir, fresh: false }
+    await keepStage(cache, 'base', key('a'), async (directory) => {
+      await mkdir(join(directory, 'half'))
+      throw new Error('no space')
+    })
+    assert.equal(await readdir(dir), [])
+  }),
+)
+stages.run()

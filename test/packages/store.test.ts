@@ -1,0 +1,70 @@
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { createHash } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { LockedPackage } from '../../lib/packages/lock.ts'
+import { indexText } from '../../lib/packages/repository.ts'
+import { fetchWords, fileOf, missingFrom, newestOf } from '../../lib/packages/store.ts'
+import { inTemporaryDir } from '../temporary.ts'
+
+/** An archive's first header, of a package made then. */
+const deb = (seconds: number) =>
+  Buffer.from(
+    `!<arch>\ndebian-binary   ${String(seconds).padEnd(12)}0     0     100644  4         \x60\n2.0\n`,
+  )
+const packageOf = (name: string, content: Buffer): LockedPackage => ({
+  name,
+  version: '1:2.0~rc1-3+b1',
+  arch: 'all',
+  uri: `http://m/pool/${name}_2.0%7erc1-3%2bb1_all.deb`,
+  bytes: content.length,
+  sha256: createHash('sha256').update(content).digest('hex'),
+})
+
+const store = suite('packages in the cache')
+store('are named as apt names them', () => {
+  assert.is(fileOf(packageOf('a', Buffer.alloc(0))), 'a_1%3a2.0~rc1-3+b1_all.deb')
+  const one = packageOf('a', Buffer.alloc(0))
+  assert.equal(fetchWords([one], '/c'), [
+    one.uri,
+    '/c/a_1%3a2.0~rc1-3+b1_all.deb',
+    `SHA256:${one.sha256}`,
+  ])
+})
+store('count as missing when they are cut off or something else', () =>
+  inTemporaryDir(async (dir) => {
+    const content = deb(1700000000)
+    const all = ['whole', 'cut', 'other', 'gone'].map((name) => packageOf(name, content))
+    const [whole, cut, other] = all.map((one) => join(dir, fileOf(one)))
+    await writeFile(whole!, content)
+    await writeFile(cut!, content.subarray(0, 20))
+    await writeFile(
+      other!,
+      content.map((byte) => byte ^ 1),
+    )
+    assert.equal(
+      (await missingFrom(dir, all)).map(({ name }) => name),
+      ['cut', 'other', 'gone'],
+    )
+  }),
+)
+store('tell when the newest of them was made', () =>
+  inTemporaryDir(async (dir) => {
+    const old = packageOf('old', deb(1600000000))
+    const young = packageOf('young', deb(1700000001))
+    await writeFile(join(dir, fileOf(old)), deb(1600000000))
+    await writeFile(join(dir, fileOf(young)), deb(1700000001))
+    assert.is(await newestOf(dir, [young, old]), 1700000001)
+    assert.is(await newestOf(dir, []), undefined)
+  }),
+)
+store.run()
+
+const index = suite('indexText()')
+index('adds size and digest to what a package says of itself', () => {
+  const one = packageOf('a', Buffer.from('x'))
+  const text = indexText(`Package: a\nDescription: b\n more\nFilename: ./${fileOf(one)}\n`, [one])
+  assert.match(text, /^Size: 1\nSHA256: [0-9a-f]{64}\n\n$/m)
+})
+index.run()
