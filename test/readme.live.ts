@@ -10,9 +10,14 @@ import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
+import { debian } from '../distros/debian.ts'
+import { parseArguments } from '../lib/cli/options.ts'
 import { convertImage } from '../lib/image/convert.ts'
 import { inspectImage } from '../lib/image/inspect.ts'
 import { imageManifest, writeManifest } from '../lib/image/manifest.ts'
+import { type ImageOptions, imageOptions, resolveRecipe } from '../lib/image/recipe.ts'
+import { makeStamp } from '../lib/image/stamp.ts'
+import { lockText } from '../lib/packages/lock.ts'
 import { makeKey, recordFor } from './publish/build.ts'
 import { inTemporaryDir } from './temporary.ts'
 
@@ -79,6 +84,7 @@ async function tryCommand(line: string, dir: string): Promise<void> {
   const tar = Buffer.alloc(1024)
   tar.write('ustar', 257)
   await writeFile(join(dir, 'custom-cloudimg.tar.gz'), gzipSync(tar))
+  if (line.includes('.lock.json')) await makeLock(join(dir, 'debian-12-20261121.lock.json'))
   const isBuild = /create-image-|build-images [^lv]/.test(line)
   if (!isBuild) await makeFiles(dir, line.includes('disk.raw my-image'))
   const script = line
@@ -105,6 +111,30 @@ async function tryCommand(line: string, dir: string): Promise<void> {
   child.stderr.on('data', (data: Buffer) => (stderr += data))
   const status = await new Promise((done) => child.on('close', done))
   assert.is(status, expected, stderr)
+}
+
+/** A lock of a build that was given no other options. */
+async function makeLock(path: string) {
+  const command = { name: 'x', summary: '', words: ['R'], options: imageOptions, examples: [] }
+  const { options } = parseArguments(command, ['12'], {})
+  const recipe = await resolveRecipe(debian, '12', options as ImageOptions, await makeStamp())
+  const uri = 'http://mirror.example.com/pool/main/b/bash/bash_5.2_amd64.deb'
+  const bash = {
+    name: 'bash',
+    version: '5.2',
+    arch: 'amd64',
+    uri,
+    bytes: 1,
+    sha256: 'a'.repeat(64),
+  }
+  await writeFile(
+    path,
+    lockText({
+      ...{ lock: 1, distro: 'debian', release: '12', arch: 'amd64', epoch: 1700000000 },
+      ...{ requested: recipe.packages, required: ['bash'], installedBytes: 1 },
+      ...{ sources: [], packages: [bash], tools: {} },
+    }),
+  )
 }
 
 /**

@@ -1,7 +1,8 @@
 /**
  * Runs the test files: `npm test` those named *.test.ts, `npm run test:live` those named *.live.ts,
  * and commands of their own those that take longer than CI has: `npm run test:recipes` those named
- * *.recipes.ts, `npm run test:images` *.images.ts, `npm run test:installer` *.installer.ts.
+ * *.recipes.ts, `npm run test:images` *.images.ts, `npm run test:installer` *.installer.ts, `npm run test:faults`
+ * *.faults.ts.
  *
  *   npm test                       every fast test
  *   npm test -- zfs                those whose path contains "zfs"
@@ -27,14 +28,16 @@ const LIMIT_MS = {
   recipes: 60 * 60_000,
   images: 120 * 60_000, // beside others an image of another architecture takes most of an hour
   installer: 180 * 60_000,
+  faults: 240 * 60_000, // a hundred builds that are ended at a random moment
 }
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const launcher = fileURLToPath(new URL('../lib/cli/launcher.js', import.meta.url))
 const words = process.argv.slice(2)
 const kind =
-  (['live', 'recipes', 'images', 'installer'] as const).find((one) => words[0] === `--${one}`) ??
-  'test'
+  (['live', 'recipes', 'images', 'installer', 'faults'] as const).find(
+    (one) => words[0] === `--${one}`,
+  ) ?? 'test'
 const wanted = kind === 'test' ? words : words.slice(1)
 const live = kind !== 'test'
 

@@ -73,11 +73,10 @@ async function remove(path: string): Promise<void> {
 /** Remove directories in `parent` of this prefix, and with names as owned.ts makes them, whose process is gone. */
 export async function removeAbandoned(parent: string, prefix: string): Promise<void> {
   const names = await readdir(parent).catch(() => [])
-  for (const name of names.filter((one) => one.startsWith(prefix))) {
+  for (const name of names.filter((one) => one.startsWith(prefix) && isAbandoned(one))) {
     const path = join(parent, name)
     const found = await stat(path).catch(() => undefined)
     if (!found || found.uid !== process.getuid?.()) continue
-    if (!isAbandoned(name, found.birthtimeMs || found.ctimeMs)) continue
     log.info(`Removing ${path}, which a build that was killed has left`)
     await remove(path).catch((error: unknown) => {
       log.warn(`Cannot remove ${path}: ${error instanceof Error ? error.message : String(error)}`)

@@ -1,12 +1,12 @@
 /**
  * Names of temporary directories that say whose they are, so that what a killed build left is known for it by
- * the next one: `<prefix>-<where>-<process>-<random>`, where <where> tells one container or boot from another,
- * as a process number says nothing elsewhere.
+ * the next one: `<prefix>-<where>-<process>-<ticks>-<random>`. <where> tells one container or boot from another, as a
+ * process number says nothing elsewhere, and <ticks> when the process began, as numbers are given again.
  */
-import { createHash } from 'node:crypto'
-import { readFileSync, readlinkSync, statSync } from 'node:fs'
+import { createHash, randomBytes } from 'node:crypto'
+import { readFileSync, readlinkSync } from 'node:fs'
 
-const NAME = /-(?<where>[0-9a-f]{8})-(?<pid>\d+)-(?<random>[A-Za-z0-9]+)$/
+const NAME = /-(?<where>[0-9a-f]{8})-(?<pid>\d+)-(?<ticks>\d+)-(?<random>[A-Za-z0-9]+)(\.partial)?$/
 
 let known: string | undefined
 
@@ -32,22 +32,27 @@ function processes(): string {
   }
 }
 
-/** What stands before the random part, for mkdtemp. */
-export const ownedPrefix = (prefix: string) => `${prefix}-${where()}-${process.pid}-`
-
-export const ownedName = (prefix: string, random: string) => `${ownedPrefix(prefix)}${random}`
-
-/**
- * Was this directory made by a process that is gone?
- *
- * @param madeMs when it was made; a process that is younger only has the number of the one that made it
- */
-export function isAbandoned(name: string, madeMs: number): boolean {
-  const { where: there, pid } = NAME.exec(name)?.groups ?? {}
-  if (there !== where() || pid === undefined) return false
+/** When a process began, in clock ticks since the boot, whatever the clock is set to; undefined: there is none. */
+function begun(pid: number | string): string | undefined {
   try {
-    return statSync(`/proc/${pid}`).ctimeMs > madeMs + 1000
+    // Behind the program's name, which may hold anything. Source: proc(5), /proc/PID/stat, starttime.
+    const [, rest = ''] = /\) (.*)/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? []
+    return rest.split(' ')[19]
   } catch {
-    return true
+    return undefined
   }
+}
+
+/** What stands before the random part, for mkdtemp. */
+export const ownedPrefix = (prefix: string) =>
+  `${prefix}-${where()}-${process.pid}-${begun(process.pid) ?? 0}-`
+
+/** For what is not made by mkdtemp. */
+export const ownedName = (prefix: string) =>
+  `${ownedPrefix(prefix)}${randomBytes(3).toString('hex')}`
+
+/** Was this made by a process that is gone? A process of its number that began at another time is another one. */
+export function isAbandoned(name: string): boolean {
+  const { where: there, pid = '', ticks } = NAME.exec(name)?.groups ?? {}
+  return there === where() && begun(pid) !== ticks
 }

@@ -1,11 +1,13 @@
 /**
- * Where a build's files go: `<output>/<name>/<stamp>/`, written as `<stamp>.partial` and renamed
+ * Where a build's files go: `<output>/<name>/<stamp>/`, written as `<stamp>-<whose>.partial` and renamed
  * when whole, so that a directory with its final name holds a finished build. A failed build takes
  * away what it made, its parents included when they were its own and are empty.
  */
 import { mkdir, mkdtemp, rename, rm, rmdir, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
+import { removeAbandoned } from '../cli/abandoned.ts'
 import { errorCode, explain } from '../cli/errors.ts'
+import { ownedName } from '../cli/owned.ts'
 import { act } from '../cli/run.ts'
 import type { Scope } from '../cli/scope.ts'
 import { session } from '../cli/session.ts'
@@ -41,10 +43,11 @@ export async function makeOutputDir(
 ): Promise<OutputDir> {
   const parent = join(resolve(place.output), place.name)
   const final = join(parent, place.stamp)
-  const partial = `${final}.partial`
+  const partial = `${ownedName(final)}.partial`
   await act(`make ${partial}`, async () => {
     const made = await makeParents(parent)
     if (made) scope.onFailure(`Remove ${made}`, () => removeEmpty(parent, made))
+    else await removeAbandoned(parent, '')
     await mkdir(partial)
   })
   scope.onFailure(`Remove ${partial}`, () => rm(partial, { recursive: true, force: true }))

@@ -6,9 +6,10 @@
  *
  * Keeping is a favour to the next build, never a reason for this one to fail.
  */
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
+import { removeAbandoned } from '../cli/abandoned.ts'
 import { ownedName } from '../cli/owned.ts'
 import { log } from '../cli/log.ts'
 import { session, stopSignal } from '../cli/session.ts'
@@ -60,10 +61,11 @@ export async function keepStage(
 ): Promise<void> {
   if (directory === undefined) return
   const entry = join(directory, `${stage}-${key}`)
-  const partial = join(directory, ownedName(`${stage}-${key}`, randomBytes(3).toString('hex')))
+  const partial = join(directory, ownedName(`${stage}-${key}`))
   if (session.dryRun) return fill(partial).then(() => {})
   try {
     await makeParents(directory)
+    await removeAbandoned(directory, `${stage}-`)
     await mkdir(partial)
     await fill(partial)
     await rm(entry, { recursive: true, force: true })

@@ -1,12 +1,13 @@
 /**
  * One at a time: builds that run side by side share a cache, and two downloads of one file would write
  * into each other. Who holds a lock renews its date, so that a build that was killed stands in nobody's
- * way for long, on this machine or another that shares the directory.
+ * way for long, on this machine or another that shares the directory; on this one it is known at once.
  */
-import { rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { errorCode } from '../cli/errors.ts'
+import { isAbandoned, ownedName } from '../cli/owned.ts'
 import { log } from '../cli/log.ts'
 import { stopSignal } from '../cli/session.ts'
 import { makeParents } from '../disk/directories.ts'
@@ -21,13 +22,15 @@ export async function withLock<T>(path: string, work: () => Promise<T>): Promise
   await makeParents(dirname(path))
   for (let said = false; ; said = true) {
     try {
-      await writeFile(lock, String(process.pid), { flag: 'wx' })
+      await writeFile(lock, ownedName('lock'), { flag: 'wx' })
       break
     } catch (error) {
       if (errorCode(error) !== 'EEXIST') throw error
     }
     const { mtimeMs } = await stat(lock).catch(() => ({ mtimeMs: Date.now() }))
-    if (Date.now() - mtimeMs > STALE_MS) await rm(lock, { force: true })
+    const owner = await readFile(lock, 'utf8').catch(() => '')
+    const isStale = Date.now() - mtimeMs > STALE_MS || isAbandoned(owner)
+    if (isStale) await rm(lock, { force: true })
     else {
       if (!said) log.info(`Another build is fetching ${path}: waiting for it`)
       await delay(500, undefined, { signal: stopSignal() })

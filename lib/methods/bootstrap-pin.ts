@@ -20,7 +20,7 @@ import { withLock } from '../media/lock.ts'
 import { type Apt, prepareApt } from '../packages/apt.ts'
 import { choosePackages } from '../packages/choose.ts'
 import { checkLockFits, packagesDigest, type PackageLock, readLock } from '../packages/lock.ts'
-import { fetchPackages, missingFrom, newestOf } from '../packages/store.ts'
+import { fetchPackages, missingFrom, newestOf, salvage } from '../packages/store.ts'
 import { builderMode, keyringOf, packagesOf } from './bootstrap-host.ts'
 import type { Build, Pin } from './method.ts'
 import { defaultSourcesWords, signedBy, sourceLines } from './mmdebstrap.ts'
@@ -196,6 +196,7 @@ export async function pinPackages(
   )
   const { apt, sources, lists, lock, materials } = chosen
   const store = join(cacheOf(build), 'archives')
+  if (!session.dryRun) await salvage(store, lock.packages)
   const missing = await missingFrom(store, lock.packages)
   if (missing.length > 0 && offline) {
     throw new BuildError(
@@ -212,7 +213,8 @@ export async function pinPackages(
   }
   const versions = await toolVersions(tools)
   if (locked !== undefined) compareTools(lock, versions, locked)
-  const newest = (await newestOf(store, lock.packages)) ?? build.epochSeconds
+  const dated = session.dryRun ? undefined : await newestOf(store, lock.packages)
+  const newest = dated ?? build.epochSeconds
   const given = Number(process.env['SOURCE_DATE_EPOCH'] || Number.NaN)
   const epoch = Number.isSafeInteger(given) ? given : locked === undefined ? newest : lock.epoch
   return { lock: { ...lock, epoch, tools: versions }, newest, store, sources, lists, materials }

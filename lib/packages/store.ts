@@ -8,6 +8,7 @@ import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BuildError } from '../cli/errors.ts'
 import type { Report } from '../cli/progress.ts'
+import { isAbandoned, ownedName } from '../cli/owned.ts'
 import { act } from '../cli/run.ts'
 import type { Scope } from '../cli/scope.ts'
 import { makeParents } from '../disk/directories.ts'
@@ -79,12 +80,11 @@ export async function fetchPackages(
   { apt, scope, store, others, explainApt }: Fetch,
   report: Report,
 ): Promise<void> {
-  if (missing.length === 0) return
   // Of this build alone: another one may fetch the same at this moment.
-  const directory = join(store, `fetching.${process.pid}`)
+  const directory = join(store, ownedName('fetching'))
   await act(`make ${directory}`, async () => {
     await makeParents(store)
-    await mkdir(directory, { recursive: true })
+    await mkdir(directory)
   })
   const keep = () => keepWhole(missing, directory, store)
   scope.onFailure(`Keep what came whole of ${directory}`, keep)
@@ -121,6 +121,15 @@ export async function fetchPackages(
     if (i + 1 === tries.length) throw explainApt(output)
   }
   await act(`keep the packages in ${store}`, keep)
+}
+
+/** Keep what came whole for a build that was killed. */
+export async function salvage(store: string, packages: readonly LockedPackage[]): Promise<void> {
+  for (const name of await readdir(store).catch(() => [])) {
+    if (name.startsWith('fetching-') && isAbandoned(name)) {
+      await keepWhole(packages, join(store, name), store)
+    }
+  }
 }
 
 /** The file's name of the end of an address, where `+` and others are encoded. */

@@ -9,21 +9,22 @@ import { inTemporaryDir } from '../temporary.ts'
 
 /** The number of a process that has ended. */
 const gone = spawnSync('true').pid
-const of = (name: string, pid: number) =>
-  ownedName(name, 'abc123').replace(`-${process.pid}-`, `-${pid}-`)
+const of = (name: string, pid: number) => ownedName(name).replace(`-${process.pid}-`, `-${pid}-`)
 
 const owned = suite('names that say whose they are')
 owned('are of a process that runs, or of one that is gone', () => {
-  assert.not(isAbandoned(ownedName('debian-12', 'abc123'), Date.now()))
-  assert.ok(isAbandoned(of('debian-12', gone), Date.now()))
+  assert.not(isAbandoned(ownedName('debian-12')))
+  assert.ok(isAbandoned(of('debian-12', gone)))
+  assert.ok(isAbandoned(`${of('main-20261121T000000Z-abcdef', gone)}.partial`))
 })
 owned('of a process that only has the number of an earlier one are nobody’s', () => {
-  assert.ok(isAbandoned(ownedName('debian-12', 'abc123'), Date.now() - 86_400_000 * 365))
+  const earlier = ownedName('debian-12').replace(/-\d+-([0-9a-f]+)$/, '-1-$1')
+  assert.ok(isAbandoned(earlier))
 })
 owned('of another boot or container say nothing', () => {
   const elsewhere = of('debian-12', gone).replace(/-[0-9a-f]{8}-/, '-00000000-')
-  assert.not(isAbandoned(elsewhere, Date.now()))
-  assert.not(isAbandoned('debian-12-XyZ123', Date.now()))
+  assert.not(isAbandoned(elsewhere))
+  assert.not(isAbandoned('debian-12-XyZ123'))
 })
 owned.run()
 
@@ -32,7 +33,7 @@ removing('takes away what a killed build left, with what runs in it, and nothing
   inTemporaryDir(async (dir) => {
     const left = of('debian-12', gone)
     const others = [
-      ownedName('debian-12', 'abc123'), // at work
+      ownedName('debian-12'), // at work
       of('debian-13', gone), // somebody else's
       'debian-12-old',
     ]

@@ -125,7 +125,8 @@ faults('disk full where the system is installed', async () => {
   await mkdir(small)
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=300m', 'tmpfs', small])
   try {
-    const outcome = await run('create-image-debian', build(...mirrors), { env: { TMPDIR: small } })
+    const words = build('--work', 'disk', ...mirrors)
+    const outcome = await run('create-image-debian', words, { env: { TMPDIR: small } })
     assert.equal(await readdir(small), [])
     assertFailed(outcome, 1, /No space left|not enough free space|enough free/i, /disk is full/)
   } finally {
@@ -133,9 +134,9 @@ faults('disk full where the system is installed', async () => {
   }
 })
 for (const [name, line, signal, wait] of [
-  ['the package lists are read', /Install packages/, 'SIGINT', 700],
-  ['packages are extracted', /Install packages/, 'SIGINT', 8000],
-  ['packages are set up', /Install packages/, 'SIGTERM', 25_000],
+  ['the package lists are read', /Choose packages/, 'SIGINT', 300],
+  ['packages are extracted', /Install packages/, 'SIGINT', 4000],
+  ['packages are set up', /Install packages/, 'SIGTERM', 12_000],
 ] as const) {
   faults(`${signal} while ${name}`, async () => {
     const { child, outcome, shows } = start('create-image-debian', build(...mirrors))

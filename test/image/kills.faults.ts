@@ -1,0 +1,53 @@
+/**
+ * A hundred builds that are ended at a random moment ($FAULT_RUNS for another number, $FAULT_SEED to repeat one), and
+ * every signal at the beginning of every step. After each SIGKILL, and at the end, the next build has to work.
+ */
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { Random } from '../random.ts'
+import { SIGNALS, STEPS, victim } from '../kills.ts'
+
+const RUNS = Number(process.env['FAULT_RUNS'] ?? 100)
+const seed = Number(process.env['FAULT_SEED'] ?? Date.now() % 1_000_000)
+console.error(`Seed ${seed}`)
+
+const { whole, killed, forget, remove } = await victim()
+const kills = suite('create-image-debian, killed at any time')
+kills.after(remove)
+
+let seconds = { fresh: 0, kept: 0 }
+kills('works when nothing disturbs it', async () => {
+  await whole() // packages are fetched
+  seconds = { fresh: await whole(['--fresh']), kept: await whole(['--size', '11G']) }
+})
+for (const signal of SIGNALS) {
+  for (const step of STEPS) {
+    kills(`${signal} when "${step}" begins`, async () => {
+      await forget()
+      assert.ok(await killed(signal, step), 'it was not through')
+      if (signal === 'SIGKILL') await whole()
+    })
+  }
+}
+const random = new Random(seed)
+const next = () => random.below(1000) / 1000
+let ended = 0
+for (let i = 0; i < RUNS; i += 1) {
+  const signal = SIGNALS[Math.floor(next() * SIGNALS.length)]!
+  const fresh = next() < 0.5
+  const part = next()
+  kills(
+    `run ${i + 1}: ${signal}, ${(part * 100).toFixed(0)} % of a ${fresh ? 'fresh' : 'kept'} build`,
+    async () => {
+      const more = fresh ? ['--fresh'] : ['--size', `${12 + (i % 20)}G`]
+      const at = Math.floor(part * (fresh ? seconds.fresh : seconds.kept) * 1000)
+      if (await killed(signal, at, more)) ended += 1
+      if (signal === 'SIGKILL') await whole()
+    },
+  )
+}
+kills('works again after all of that, and most of them were ended', async () => {
+  await whole()
+  assert.ok(ended > RUNS / 2, `${ended} of ${RUNS}`)
+})
+kills.run()

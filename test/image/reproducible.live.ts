@@ -1,0 +1,172 @@
+/**
+ * The same bytes of the same inputs: by a lock, in another directory, with another cache, in memory or on the disk;
+ * and what of an earlier build is taken when only a part has changed.
+ */
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { execFileSync } from 'node:child_process'
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { parseLock } from '../../lib/packages/lock.ts'
+import { assertNothingLeft, leftovers, machineMirrors, run, workDir } from '../live.ts'
+
+const { dir, remove } = await workDir()
+const mirrors = machineMirrors()
+const before = leftovers()
+
+/** A cache, an output and a directory for temporary files of its own: another machine, nearly. */
+async function place(name: string) {
+  const tmp = join(dir, name, 'tmp')
+  await mkdir(tmp, { recursive: true })
+  const words = [
+    '--output',
+    join(dir, name, 'bits'),
+    '--cache',
+    join(dir, name, 'cache'),
+    ...mirrors,
+  ]
+  return { words, env: { TMPDIR: tmp } }
+}
+const here = await place('here')
+const there = await place('there')
+
+type Result = { image: { path: string; sha1: string }; manifest: string; lock: string }
+
+async function build(
+  at: typeof here,
+  more: string[] = [],
+  env: NodeJS.ProcessEnv = {},
+): Promise<Result & { said: string }> {
+  const words = ['12', '--json', ...at.words, ...more]
+  const { status, stdout, stderr } = await run('create-image-debian', words, {
+    env: { ...at.env, ...env },
+  })
+  assert.is(status, 0, stderr)
+  assertNothingLeft(before)
+  return { ...(JSON.parse(stdout) as Result), said: stderr }
+}
+const readManifest = async ({ manifest }: Result) =>
+  JSON.parse(await readFile(manifest, 'utf8')) as {
+    uuid: string
+    version: string
+    published_at: string
+  }
+
+const reproducing = suite('the same inputs')
+reproducing.after(remove)
+
+let first: Awaited<ReturnType<typeof build>>
+reproducing('are written down: packages by digest, and the date of the newest', async () => {
+  first = await build(here)
+  const lock = parseLock(await readFile(first.lock, 'utf8'), first.lock)
+  assert.ok(lock.packages.length > 200)
+  assert.ok(lock.sources.every(({ sha256, date }) => sha256 && date))
+  assert.ok(lock.epoch < Date.now() / 1000 && lock.epoch > Date.parse('2023-06-10') / 1000)
+  const { version, published_at: published } = await readManifest(first)
+  assert.is(Date.parse(published) / 1000, lock.epoch)
+  assert.is(version, published.slice(0, 10).replaceAll('-', ''))
+})
+reproducing('leave no date of the build in the image', async () => {
+  const raw = join(dir, 'disk.raw')
+  assert.is((await run('convert-image', [first.image.path, raw])).status, 0)
+  const { epoch } = parseLock(await readFile(first.lock, 'utf8'), first.lock)
+  const debugfs = (request: string) =>
+    execFileSync('debugfs', ['-R', request, `${raw}?offset=${266240 * 512}`], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+      env: { ...process.env, TZ: 'UTC' },
+    })
+  const hex = epoch.toString(16)
+  for (const path of ['/etc/passwd', '/usr/bin/bash', '/boot/grub/grub.cfg', '/']) {
+    const stat = debugfs(`stat ${path}`)
+    assert.match(stat, new RegExp(`ctime: 0x${hex}:00000000`), path)
+    assert.match(stat, new RegExp(`atime: 0x${hex}:00000000`), path)
+  }
+  // Days since 1970 that passwords were changed on.
+  const days = new Set(
+    debugfs('cat /etc/shadow')
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => line.split(':')[2]),
+  )
+  assert.equal([...days], [String(Math.floor(epoch / 86400))])
+})
+reproducing('give the image of before, when nothing has changed', async () => {
+  const again = await build(here)
+  assert.is(again.image.sha1, first.image.sha1)
+  assert.match(again.said, /^Take the image of an earlier build: /m)
+  assert.not.match(again.said, /^(Install packages|Set up the system|Write the image)$/m)
+})
+reproducing('give the same bytes at another place, on a disk, by the lock', async () => {
+  const more = ['--locked', first.lock, '--work', 'disk']
+  const env = { TZ: 'Pacific/Auckland', LANG: 'de_DE.UTF-8', HOME: join(dir, 'there') }
+  const second = await build(there, more, env)
+  assert.match(second.said, /^Install packages: /m)
+  assert.is(second.image.sha1, first.image.sha1)
+  assert.is((await readManifest(second)).uuid, (await readManifest(first)).uuid)
+})
+reproducing(
+  'give the same bytes with a date in the future, of everything that is made',
+  async () => {
+    const env = { SOURCE_DATE_EPOCH: '2000000000' }
+    const [one, two] = [await build(here, [], env), await build(there, [], env)]
+    assert.is(one.image.sha1, two.image.sha1)
+    assert.is.not(one.image.sha1, first.image.sha1)
+    assert.is((await readManifest(one)).version, '20330518')
+    assert.match(one.said, /^Take the packages of an earlier build: /m)
+  },
+)
+reproducing('give the same root tar', async () => {
+  const words = ['--target', 'maas', '--format', 'tgz']
+  const one = await build(here, words)
+  assert.is((await build(there, [...words, '--work', 'disk'])).image.sha1, one.image.sha1)
+})
+reproducing('are used again as far as they are the same', async () => {
+  const larger = await build(here, ['--size', '12G'])
+  assert.match(larger.said, /^Take the system of an earlier build: /m)
+  const script = join(dir, 'customize.sh')
+  await writeFile(script, '#!/bin/sh\ntouch /etc/customized\n')
+  await chmod(script, 0o755)
+  const customized = await build(here, ['--customize', script])
+  assert.match(customized.said, /^Take the packages of an earlier build: /m)
+  assert.match((await build(here, ['--customize', script])).said, /^Take the image of/m)
+  await writeFile(script, '#!/bin/sh\ntouch /etc/customized-otherwise\n')
+  const otherwise = await build(here, ['--customize', script])
+  assert.match(otherwise.said, /^Take the packages of an earlier build: /m)
+  assert.is.not(otherwise.image.sha1, customized.image.sha1)
+})
+reproducing('are not taken from a cache that was damaged', async () => {
+  const words = ['--size', '12G']
+  const good = await build(here, words)
+  // The image and the one in the cache are one file: whoever changes the one changes the other.
+  await writeFile(good.image.path, 'damaged', { flag: 'r+' })
+  const again = await build(here, words)
+  assert.match(again.said, /is damaged: it is made anew/)
+  assert.is(again.image.sha1, good.image.sha1)
+})
+reproducing('are an archive’s at a time, which its addresses name', async () => {
+  const main = mirrors[1]
+  assert.ok(main, 'this machine names its mirror')
+  const asked: string[] = []
+  const server = createServer((request, response) => {
+    asked.push(request.url!)
+    response.writeHead(302, { location: request.url!.replace(/^\/\d{8}T\d{6}Z/, main) }).end()
+  })
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  try {
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/{snapshot}`
+    const words = ['12', 'fetch', ...here.words.slice(0, 4), '--mirror', url]
+    const more = ['--security-mirror', 'none', '--snapshot', '20261101T000000Z']
+    const { status, stderr } = await run('create-image-debian', [...words, ...more], {
+      env: here.env,
+    })
+    assert.is(status, 0, stderr)
+    assert.ok(asked.length > 2 && asked.every((path) => path.startsWith('/20261101T000000Z/')))
+  } finally {
+    server.closeAllConnections()
+    server.close()
+  }
+})
+reproducing.run()
