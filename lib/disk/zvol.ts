@@ -2,11 +2,11 @@
  * A volume of ZFS to build in, in a build zone on SmartOS: its image is what `zfs send` says.
  * Source: zfs(8).
  */
-import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { open } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { BuildError, HostError } from '../cli/errors.ts'
+import { outputBytes } from '../cli/output-bytes.ts'
 import { $, act } from '../cli/run.ts'
 import type { Scope } from '../cli/scope.ts'
 import { session, stopSignal } from '../cli/session.ts'
@@ -144,37 +144,11 @@ export async function* sendZvol(
   snapshot: string,
   onProgress: (bytes: number) => void = () => {},
 ): AsyncGenerator<Buffer> {
-  const [program, ...words] = zfs('send', snapshot)
-  if (session.dryRun) return act(`read what ${[program, ...words].join(' ')} writes`, () => {})
-  // Not by lib/cli/run.ts, which takes output for text.
-  const child = spawn(program!, words, {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    signal: stopSignal(),
-    killSignal: 'SIGTERM',
-  })
-  let said = ''
-  child.stderr.on('data', (data: Buffer) => (said += data))
-  const ended = new Promise<string | undefined>((done) => {
-    child.on('error', ({ message }) => done(message))
-    child.on('close', (status, signal) =>
-      done(status === 0 ? undefined : (signal ?? `status ${status}`)),
-    )
-  })
+  const words = zfs('send', snapshot)
+  if (session.dryRun) return act(`read what ${words.join(' ')} writes`, () => {})
   let bytes = 0
-  let whole = false
-  try {
-    for await (const piece of child.stdout as AsyncIterable<Buffer>) {
-      yield piece
-      onProgress((bytes += piece.length))
-    }
-    whole = true
-  } finally {
-    if (!whole) child.kill()
+  for await (const piece of outputBytes(words, `send ${snapshot}`)) {
+    yield piece
+    onProgress((bytes += piece.length))
   }
-  const how = await ended
-  stopSignal().throwIfAborted()
-  if (how === undefined) return
-  throw new BuildError(
-    `Cannot send ${snapshot}: zfs ended with ${how}${said.trim() && `: ${said.trim()}`}`,
-  )
 }
