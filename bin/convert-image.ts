@@ -12,9 +12,10 @@ import { main } from '../lib/cli/main.ts'
 import { commonOptions } from '../lib/cli/options.ts'
 import { step } from '../lib/cli/progress.ts'
 import { diskOptions } from '../lib/disk/disk.ts'
+import { checkFuse } from '../lib/disk/fuse-mount.ts'
 import { ensureTools, TOOLS } from '../lib/host/tools.ts'
 import { convertImage } from '../lib/image/convert.ts'
-import { checkFuse, diskTarTools } from '../lib/image/disk-tar.ts'
+import { diskTarTools } from '../lib/image/disk-tar.ts'
 import { formatOfContent, formatOfName } from '../lib/image/formats.ts'
 
 const command = {
