@@ -32,7 +32,8 @@ export function openStream(
   return format === 'zfs.gz' ? unpacked(path, report) : plainFile(path, report)
 }
 
-async function* unpacked(path: string, report?: Report): AsyncGenerator<Buffer> {
+/** What is gzipped. @throws {BuildError} when it is damaged, cut off, or can't be read */
+export async function* unpacked(path: string, report?: Report): AsyncGenerator<Buffer> {
   let size = 0
   try {
     size = (await stat(path)).size
@@ -128,7 +129,8 @@ function blocksOf(input: string, from: 'zfs' | 'zfs.gz' | 'dd.gz', report: Repor
   return streamBlocks(openStream(input, from, report))
 }
 
-async function writeRaw(
+/** The raw disk of any other format, sparse. Returns its bytes. @throws {BuildError} as convertImage */
+export async function writeRaw(
   input: string,
   from: Wanted['from'],
   raw: string,
