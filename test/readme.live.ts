@@ -6,7 +6,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
@@ -161,6 +161,8 @@ async function makeFiles(dir: string, disk: boolean): Promise<void> {
   if (disk) return
   const image = join(dir, 'debian-12-20261121.zfs.gz')
   await convertImage(raw, image, 8192, () => {})
+  await mkdir(join(dir, 'yesterday'))
+  await copyFile(image, join(dir, 'yesterday/debian-12-20261121.zfs.gz'))
   const { file, stream } = await inspectImage(image)
   const manifest = imageManifest({
     name: 'debian-12',

@@ -12,7 +12,7 @@ export async function compareEsp(
   a: Side,
   b: Side,
   pair: Pair | undefined,
-  { ignoreTimes }: CompareOptions,
+  { ignoreTimes, diff }: CompareOptions,
 ): Promise<Part> {
   if (!pair) return notCompared(PART, 'not in both')
   if (pair.ranges.length === 0) return partOf(PART, [], 'byte for byte')
@@ -21,12 +21,12 @@ export async function compareEsp(
   let files: Difference[]
   try {
     files = compareFiles(
-      await readFatFiles(a.disk.path, pair.a.offset, a.work),
-      await readFatFiles(b.disk.path, pair.b.offset, b.work),
+      await readFatFiles(a.disk.path, pair.a.offset, a.work, diff),
+      await readFatFiles(b.disk.path, pair.b.offset, b.work, diff),
       { ignoreTimes },
     )
   } catch (error) {
-    const { says } = unreadable(PART, error, a)
+    const { says } = unreadable(PART, error, [a, b])
     return { ...partOf(PART, [...facts, ...bytesDiffer(pair)], ''), says: `no files: ${says}` }
   }
   const found = [...files, ...facts]

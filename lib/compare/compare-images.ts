@@ -137,7 +137,7 @@ async function openImage(
   scope: Scope,
   report: Report,
 ): Promise<Opened> {
-  const shown = `"${image.path}"`
+  const shown = image.path
   try {
     if (image.format === 'tgz') {
       const options = { keepTexts: diff }
@@ -184,7 +184,7 @@ async function rootFiles(
   report: Report,
 ): Promise<Files> {
   const why = 'why' in root ? root.why : root.kind === 'xfs' ? 'its root file system is XFS' : ''
-  if (why || 'why' in root) throw new BuildError(`Cannot list the files of ${shown}: ${why}`)
+  if (why || 'why' in root) throw new BuildError(`Cannot list the files of "${shown}": ${why}`)
   checkFuse()
   const place = { disk: disk.path, offset: root.offset, shown }
   return readExtFiles(place, work, scope, {

@@ -47,14 +47,14 @@ export async function compareRoot(
   try {
     facts = compareFacts(await superblock(a, options), await superblock(b, options))
   } catch (error) {
-    const failed = unreadable(SYSTEM, error, a)
+    const failed = unreadable(SYSTEM, error, [a, b])
     return [{ ...partOf(SYSTEM, [bytes], ''), says: failed.says }, notCompared(FILES, failed.says)]
   }
   let trees: readonly [Files, Files]
   try {
     trees = await readBoth(a, b, options, scope, report)
   } catch (error) {
-    return [partOf(SYSTEM, [...facts, bytes], ''), unreadable(FILES, error, a)]
+    return [partOf(SYSTEM, [...facts, bytes], ''), unreadable(FILES, error, [a, b])]
   }
   const files = compareFiles(...trees, options)
   const filesPart = partOf(FILES, files, `${trees[0].size} files`)

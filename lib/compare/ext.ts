@@ -64,5 +64,5 @@ export async function readExtFiles(
 ): Promise<Files> {
   const root = join(work, 'root')
   await mountExt(disk, offset, root, scope, { playJournal: false })
-  return readTarFiles(outputBytes(tarWords(root), `read the files of ${shown}`), shown, options)
+  return readTarFiles(outputBytes(tarWords(root), `read the files of "${shown}"`), shown, options)
 }

@@ -5,12 +5,12 @@
  */
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, readdir, stat } from 'node:fs/promises'
+import { mkdir, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { $, act } from '../cli/run.ts'
 import { TOOLS } from '../host/tools.ts'
 import type { Fact } from './difference.ts'
-import { type FileEntry, type Files, inOrder } from './tar-files.ts'
+import { type FileEntry, type Files, inOrder, isText, LONGEST_TEXT } from './tar-files.ts'
 
 export const fatTools = [{ ...TOOLS.mcopy, why: 'reads the EFI system partition' }]
 
@@ -51,7 +51,12 @@ export function fatFacts(sector: Buffer): Fact[] | undefined {
  * @param disk a path without @@
  * @throws {BuildError} in mcopy's words
  */
-export async function readFatFiles(disk: string, offset: number, work: string): Promise<Files> {
+export async function readFatFiles(
+  disk: string,
+  offset: number,
+  work: string,
+  keepTexts: boolean,
+): Promise<Files> {
   const root = join(work, 'esp')
   await act(`make ${root}`, () => mkdir(root))
   // FAT's times have no zone; the checks of mtools refuse file systems that firmware reads.
@@ -59,16 +64,19 @@ export async function readFatFiles(disk: string, offset: number, work: string): 
   await $({ env })`mcopy -s -m -n -i ${`${disk}@@${offset}`} ::/ ${root}`
   const names = await readdir(root, { recursive: true })
   const files: Files = new Map()
-  for (const name of names.sort(inOrder)) files.set(name, await fileAt(join(root, name)))
+  for (const name of names.sort(inOrder)) files.set(name, await fileAt(join(root, name), keepTexts))
   return files
 }
 
-async function fileAt(path: string): Promise<FileEntry> {
+async function fileAt(path: string, keepTexts: boolean): Promise<FileEntry> {
   const found = await stat(path)
   const same = { mode: '', owner: '', attributes: new Map<string, string>() }
   const mtime = String(Math.floor(found.mtimeMs / 1000))
   if (found.isDirectory()) return { ...same, type: 'directory', size: 0, mtime }
   const hash = createHash('sha256')
   for await (const piece of createReadStream(path)) hash.update(piece as Buffer)
-  return { ...same, type: 'file', size: found.size, mtime, digest: hash.digest('hex') }
+  const file = { ...same, type: 'file', size: found.size, mtime, digest: hash.digest('hex') }
+  if (!keepTexts || found.size > LONGEST_TEXT) return file
+  const bytes = await readFile(path)
+  return isText(bytes) ? { ...file, text: bytes.toString('utf8') } : file
 }

@@ -9,6 +9,7 @@ import { type Difference, type Field, fileGroups, isTime, type Part } from './di
 /** Lines of a list, and ranges in a line, that are shown without --all. */
 const LISTED = 12
 const LISTED_TIMES = 3
+const LISTED_DIFF = 24
 const RANGES = 3
 
 type Options = { all?: boolean }
@@ -91,7 +92,9 @@ function describeRanges(ranges: readonly Range[], { all }: Options): string {
 
 function describeFiles(differences: readonly Difference[], options: Options): string[] {
   return fileGroups(differences).flatMap(({ heading, files }) => {
-    const blocks = options.all ? files.map(describeFile) : topmost(files).map(describeTopmost)
+    const blocks = options.all
+      ? files.map((one) => describeFile(one, options))
+      : topmost(files).map((top) => describeTopmost(top, options))
     const listed = files.every(({ fields }) => fields?.every(isTime)) ? LISTED_TIMES : LISTED
     return [`  ${files.length} ${heading}`, ...cut(blocks, listed, options, '    ')]
   })
@@ -110,16 +113,19 @@ function topmost(files: readonly Difference[]): Topmost[] {
   return tops
 }
 
-function describeTopmost({ one, below }: Topmost): string[] {
-  if (below === 0) return describeFile(one)
+function describeTopmost({ one, below }: Topmost, options: Options): string[] {
+  if (below === 0) return describeFile(one, options)
   return [`    ${one.what}/  and ${below} below`]
 }
 
-function describeFile({ what, a, b, fields = [], diff }: Difference): string[] {
+function describeFile({ what, a, b, fields = [], diff }: Difference, options: Options): string[] {
   const onlyTime = fields.every(isTime)
   const changes = fields.map((field) => describeChange(field, onlyTime))
-  const lines = diff?.split('\n').map((line) => `      ${line}`) ?? []
-  return [`    ${what}  ${a ?? b ?? changes.join('; ')}`, ...lines]
+  const lines = diff?.split('\n').map((line) => [`      ${line}`.trimEnd()]) ?? []
+  return [
+    `    ${what}  ${a ?? b ?? changes.join('; ')}`,
+    ...cut(lines, LISTED_DIFF, options, '      '),
+  ]
 }
 
 function describeChange({ field, a, b }: Field, onlyTime: boolean): string {

@@ -52,10 +52,18 @@ export function bytesDiffer({ a, ranges }: Pair): Difference[] {
   return ranges.length === 0 ? [] : [{ kind: 'bytes', what: a.name, change: 'changed', ranges }]
 }
 
-/** A reason why something can't be read, as a part; errors of this machine or the operator's wish pass. */
-export function unreadable(part: string, error: unknown, { disk, shown }: Side): Part {
+/**
+ * A reason why something can't be read, as a part; errors of this machine or the operator's wish pass.
+ *
+ * @param sides those whose disks it may speak of: by paths of ours, which tell an operator nothing
+ */
+export function unreadable(part: string, error: unknown, sides: readonly Side[]): Part {
   if (!(error instanceof BuildError) || error.exitStatus !== 1) throw error
-  return notCompared(part, error.message.replaceAll(disk.path, shown))
+  const says = sides.reduce(
+    (text, { disk, shown }) => text.replaceAll(disk.path, shown),
+    error.message,
+  )
+  return notCompared(part, says)
 }
 
 /** What both come to, when both have ended: what one has made is not taken away while the other is at work. */

@@ -42,6 +42,8 @@ export type Files = Map<string, FileEntry>
 
 /** Texts longer than this are no short ones. */
 export const LONGEST_TEXT = 16 * 1024
+/** As grep and diff tell them from what is none. */
+export const isText = (bytes: Buffer) => !bytes.includes(0)
 
 export type ReadTarOptions = {
   /** Keep the contents of short text files. */
@@ -53,7 +55,7 @@ export type ReadTarOptions = {
 /**
  * Read a tar to its end.
  *
- * @param shown what it is, for messages
+ * @param shown the image's path, for messages
  * @throws {BuildError} when it is damaged or cut off, and whatever the pieces throw
  */
 export async function readTarFiles(
@@ -93,7 +95,7 @@ export async function readTarFiles(
     const reason: unknown = fault ?? error
     if (reason instanceof BuildError || stopSignal().aborted) throw reason
     throw new BuildError(
-      `Cannot read the files of ${shown}: the tar is damaged or cut off (${(reason as Error).message})`,
+      `Cannot read the files of "${shown}": the tar is damaged or cut off (${(reason as Error).message})`,
       { hint: 'Fetch or build it again', cause: reason },
     )
   }
@@ -142,7 +144,7 @@ async function contentOf(
   if (type !== 'file' && size === 0) return {}
   const digest = hash.digest('hex')
   const bytes = Buffer.concat(held)
-  return { digest, ...(isShort && !bytes.includes(0) && { text: bytes.toString('utf8') }) }
+  return { digest, ...(isShort && isText(bytes) && { text: bytes.toString('utf8') }) }
 }
 
 function addLinks(files: Files, links: Map<string, string>): void {

@@ -107,6 +107,13 @@ report(
     )
   },
 )
+report('a long diff is cut', () => {
+  const diff = Array.from({ length: 30 }, (_, i) => `+${i}`).join('\n')
+  const one = { ...changed('x', 'content', '1 bytes, sha256 a', '2 bytes, sha256 b'), diff }
+  const made = comparison(partOf('files', [one], ''))
+  assert.match(describe(made), /^ {6}\+23\n {6}\.\.\. and 6 more \(--all\)$/m)
+  assert.match(describe(made, { all: true }), /^ {6}\+29$/m)
+})
 report('a diff stands below its file', () => {
   const one = {
     ...changed('x', 'content', '1 bytes, sha256 a', '2 bytes, sha256 b'),
