@@ -36,9 +36,16 @@ export async function findImage(named: string, report: Report): Promise<NamedIma
   const manifest = MANIFEST.test(named) ? await readManifest(named) : undefined
   const path = manifest ? await imageFileOf(named) : named
   const format = await formatOfContent(path)
-  const { size } = await stat(path).catch((error: unknown) => {
+  const found = await stat(path).catch((error: unknown) => {
     throw explain(`read "${path}"`, error)
   })
+  // A device's size is 0 here: two of them would be the same, whatever they hold.
+  if (!found.isFile()) {
+    throw new BuildError(`Cannot compare "${path}": it is no regular file`, {
+      hint: `Copy it to one: qemu-img convert -O raw ${path} disk.raw`,
+    })
+  }
+  const { size } = found
   if (format === 'raw') return { path, format, bytes: size }
   report(undefined, path)
   const { sha1, sha256 } = await digestFile(path)

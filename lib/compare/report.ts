@@ -14,6 +14,12 @@ const RANGES = 3
 
 type Options = { all?: boolean }
 
+/** An image's names and texts may hold what a terminal obeys, or a line end: these are shown, not sent. */
+const shown = (text: string) =>
+  text.replaceAll(/[\x00-\x08\x0a-\x1f\x7f-\x9f]/g, (one) => {
+    return `\\x${one.charCodeAt(0).toString(16).padStart(2, '0')}`
+  })
+
 /** The text for standard output; with `all` nothing is cut. */
 export function describe(comparison: Comparison, options: Options = {}): string {
   const { parts } = comparison
@@ -22,9 +28,8 @@ export function describe(comparison: Comparison, options: Options = {}): string 
     .filter(({ differences }) => differences.length > 0)
     .reverse() // from the files up: that a digest differs tells least
     .flatMap((part) => ['', ...describePart(part, options)])
-  return [...heads(comparison), '', verdict(comparison), ...inColumns(rows, '  '), ...details].join(
-    '\n',
-  )
+  const lines = [...heads(comparison), '', verdict(comparison), ...inColumns(rows, '  ')]
+  return [...lines, ...details].map(shown).join('\n')
 }
 
 function heads({ a, b }: Comparison): string[] {
@@ -104,13 +109,22 @@ type Topmost = { one: Difference; below: number }
 
 /** What lies below a directory that one side does not have at all is counted, not listed. */
 function topmost(files: readonly Difference[]): Topmost[] {
-  const tops: Topmost[] = []
+  const tops = new Map<string, Topmost>()
   for (const one of files) {
-    const top = tops.findLast(({ one: { what } }) => one.what.startsWith(`${what}/`))
-    if (top && one.change !== 'changed') top.below += 1
-    else tops.push({ one, below: 0 })
+    const top = one.change === 'changed' ? undefined : above(one.what, tops)
+    if (top) top.below += 1
+    else tops.set(one.what, { one, below: 0 })
   }
-  return tops
+  return [...tops.values()]
+}
+
+/** Directories come before what is in them. */
+function above(path: string, tops: ReadonlyMap<string, Topmost>): Topmost | undefined {
+  for (let at = path.indexOf('/'); at > 0; at = path.indexOf('/', at + 1)) {
+    const top = tops.get(path.slice(0, at))
+    if (top) return top
+  }
+  return undefined
 }
 
 function describeTopmost({ one, below }: Topmost, options: Options): string[] {
@@ -121,7 +135,7 @@ function describeTopmost({ one, below }: Topmost, options: Options): string[] {
 function describeFile({ what, a, b, fields = [], diff }: Difference, options: Options): string[] {
   const onlyTime = fields.every(isTime)
   const changes = fields.map((field) => describeChange(field, onlyTime))
-  const lines = diff?.split('\n').map((line) => [`      ${line}`.trimEnd()]) ?? []
+  const lines = diff?.split('\n').map((line) => [line === ' ' ? '' : `      ${line}`]) ?? []
   return [
     `    ${what}  ${a ?? b ?? changes.join('; ')}`,
     ...cut(lines, LISTED_DIFF, options, '      '),

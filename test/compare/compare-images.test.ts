@@ -2,7 +2,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { spawn } from 'node:child_process'
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
@@ -147,9 +147,11 @@ refusals('what is not there, cut, damaged or of no known format is named', () =>
     const tar = await packTree(TREE)
     const packed = await readFile(join(dir, 'a.tar.gz'))
     await mkdir(join(dir, 'directory'))
+    await symlink('/dev/zero', join(dir, 'device'))
     for (const [name, content, expected] of [
       ['none.tar.gz', undefined, /^Cannot read ".*none\.tar\.gz": no such file/m],
       ['directory', undefined, /^Cannot read ".*directory": it is a directory$/m],
+      ['device', undefined, /^Cannot compare ".*device": it is no regular file$/m],
       ['empty.raw', Buffer.alloc(0), /^Cannot read ".*empty\.raw": it is empty$/m],
       ['plain.tar', tar, /^Cannot use ".*plain\.tar": it holds a tar archive$/m],
       ['cut.tar.gz', packed.subarray(0, -9), /^Cannot decompress ".*cut\.tar\.gz": it is cut/m],

@@ -107,6 +107,14 @@ report(
     )
   },
 )
+report('what a terminal would obey is shown, not sent', () => {
+  const diff = '-a\tb\r\n+\x1b[2J'
+  const one = { ...changed('x\n\x1b]0;y\x07', 'mode', '1', '2'), diff }
+  const text = describe(comparison(partOf('files', [one, added('\x9b31m')], '\x1b')))
+  assert.not.match(text, /[\x00-\x08\x0b-\x1f\x7f-\x9f]/)
+  assert.match(text, /^ {4}x\\x0a\\x1b\]0;y\\x07 {2}mode 1 -> 2$/m)
+  assert.match(text, /^ {6}-a\tb\\x0d$/m)
+})
 report('a long diff is cut', () => {
   const diff = Array.from({ length: 30 }, (_, i) => `+${i}`).join('\n')
   const one = { ...changed('x', 'content', '1 bytes, sha256 a', '2 bytes, sha256 b'), diff }
