@@ -6,7 +6,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import {
@@ -43,10 +43,15 @@ const digest = (name: string) => sh(`sha256sum ${name}`).split(' ')[0]
 const layouts = { plain: makeLayout('plain', BYTES, 'x'), lvm: makeLayout('lvm', BYTES, 'x') }
 const { root, esp, bios, system } = layouts.plain
 
+/** Mounts of ours; another test may have its own. */
+const mounts = () =>
+  readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .filter((line) => line.includes(dir))
 /** Nothing of ours is left, and nothing is mounted. */
 async function nothingLeft() {
   assert.equal(await readdir(at('tmp')), [])
-  assert.not.match(await readFile('/proc/self/mounts', 'utf8'), /hybrid-live-/)
+  assert.equal(mounts(), [])
 }
 
 const TREE = `mkdir etc bin dev; echo hello >etc/motd; echo secret >etc/shadow; chown 0:42 etc/shadow; chmod 640 etc/shadow
@@ -73,7 +78,7 @@ async function makeDisk(name: string, change = 'true', layoutName: LayoutName = 
 async function compare(...words: string[]): Promise<Comparison> {
   const names = words.map((word) => (word.startsWith('--') ? word : at(word)))
   const { status, stdout, stderr } = await run('compare-images', [...names, '--json'])
-  assert.ok(status === 0 || status === 1, stderr)
+  assert.ok(stdout !== '' && (status === 0 || status === 1), stderr)
   const comparison = JSON.parse(stdout) as Comparison
   assert.is(status === 0, comparison.same)
   await nothingLeft()
@@ -356,7 +361,6 @@ live('without /dev/fuse it says so, status 3', async () => {
 live('an interruption leaves nothing, whenever it comes', async () => {
   await makeDisk('b.raw', 'head -c 400M /dev/zero | tr "\\0" x >big')
   await makeDisk('c.raw', 'head -c 400M /dev/zero | tr "\\0" y >big')
-  const mounted = () => /hybrid-live-\S+\/root /.test(readFileSync('/proc/self/mounts', 'utf8'))
   const interrupt = async (when: (running: ReturnType<typeof start>) => Promise<void>) => {
     const running = start('compare-images', [at('b.raw'), at('c.raw')])
     const { child, outcome } = running
@@ -372,7 +376,7 @@ live('an interruption leaves nothing, whenever it comes', async () => {
   })
   for (const ms of [0, 20, 300]) {
     await interrupt(async ({ child }) => {
-      while (!mounted()) {
+      while (mounts().length === 0) {
         assert.is(child.exitCode, null, 'it ended before it mounted anything')
         await delay(5)
       }
