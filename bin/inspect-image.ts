@@ -5,6 +5,7 @@
  *   ./bin/inspect-image debian-12-20260508.zfs.gz
  */
 import { BuildError } from '../lib/cli/errors.ts'
+import { harmless } from '../lib/cli/harmless.ts'
 import { main } from '../lib/cli/main.ts'
 import { commonOptions } from '../lib/cli/options.ts'
 import { step } from '../lib/cli/progress.ts'
@@ -60,7 +61,7 @@ await main(command, async ({ options, words }) => {
   const inspection = await step('Read the image', () => inspectImage(words[0]!))
   const json = () =>
     JSON.stringify(inspection, (_, value) => (typeof value === 'bigint' ? String(value) : value), 2)
-  console.log(options.json ? json() : describe(inspection))
+  console.log(options.json ? json() : harmless(describe(inspection)))
   if (inspection.problems.length > 0) {
     throw new BuildError(`Image does not match its manifest: ${inspection.problems.join('; ')}`)
   }

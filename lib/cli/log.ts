@@ -5,6 +5,7 @@
  * it. Elsewhere (CI, a file) there are only plain lines.
  */
 import { emit } from './events.ts'
+import { harmless } from './harmless.ts'
 import { redact } from './redact.ts'
 import { session } from './session.ts'
 
@@ -19,7 +20,7 @@ function write(text: string) {
 
 /** Print a line, keeping the live line below it. */
 export function say(text: string): void {
-  const line = redact(text)
+  const line = harmless(redact(text))
   if (live && terminal()) write(`\r\x1b[K${line}\n${live}`)
   else write(`${line}\n`)
 }
@@ -33,7 +34,7 @@ export function setLive(line: (() => string) | undefined): void {
   if (!terminal()) return
   const draw = () => {
     const width = process.stderr.columns || 80
-    live = line ? line().slice(0, width - 1) : ''
+    live = line ? harmless(redact(line()).replaceAll('\n', ' ')).slice(0, width - 1) : ''
     write(`\r\x1b[K${live}`)
   }
   draw()

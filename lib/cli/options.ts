@@ -254,5 +254,7 @@ export function parseList(text: string): string[] {
 /** An http or https address. @throws {UsageError} otherwise */
 export function parseUrl(text: string): string {
   if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return text
-  throw new UsageError(`Cannot read address "${text}": it has to start with http:// or https://`)
+  // Without a scheme nobody else would know a password in it for one.
+  const shown = text.replace(/^[^/]*@|(?<=\/\/)[^/]*@/, '***@')
+  throw new UsageError(`Cannot read address "${shown}": it has to start with http:// or https://`)
 }

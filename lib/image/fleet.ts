@@ -8,6 +8,7 @@ import type { Distro } from '../../distros/distro.ts'
 import { BuildError, UsageError } from '../cli/errors.ts'
 import { sharedEvents } from '../cli/events.ts'
 import { log } from '../cli/log.ts'
+import { harmless } from '../cli/harmless.ts'
 import { $ } from '../cli/run.ts'
 import { stopSignal } from '../cli/session.ts'
 
@@ -162,7 +163,8 @@ export async function buildFleet(
 }
 
 /** Rows of columns, each as wide as it has to be. */
-export function columns(rows: readonly (readonly string[])[]): string {
+export function columns(given: readonly (readonly string[])[]): string {
+  const rows = given.map((row) => row.map(harmless)) // names come from servers
   const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)))
   return rows
     .map((row) =>

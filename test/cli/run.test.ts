@@ -124,5 +124,8 @@ words('hides passwords in what is printed', async () => {
   session.dryRun = false
   assert.is(text, 'P=http://***@c curl http://***@host/x\n')
   assert.is(redact('{"proxy":"http://me:s@h:1"} a@b'), '{"proxy":"http://***@h:1"} a@b')
+  assert.is(redact('{"a":"http://h","b":"x@y"}'), '{"a":"http://h","b":"x@y"}')
+  assert.is(redact("'http://me:it's@h' http://h/a@b"), "'http://***@h' http://h/a@b")
+  assert.is(redact('http://me:p@ss@w@rd@h/x'), 'http://***@h/x')
 })
 words.run()

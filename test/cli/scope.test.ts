@@ -1,7 +1,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { existsSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
+import { stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Scope } from '../../lib/cli/scope.ts'
 
@@ -33,6 +33,8 @@ scopes('removes its temporary directories', async () => {
   const scope = new Scope()
   const dir = await scope.tempDir('scope-test')
   await writeFile(join(dir, 'x'), '')
+  // What lies in there (answers, sockets of machines, keys) is nobody else's.
+  assert.is((await stat(dir)).mode & 0o777, 0o700)
   await scope.close(false)
   assert.not(existsSync(dir))
 })
