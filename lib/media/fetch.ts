@@ -30,6 +30,12 @@ const PASSING = new Set([5, 6, 7, 16, 18, 28, 35, 52, 55, 56, 92])
 const NO_RANGE = new Set([33, 36])
 const HTTP_ERROR = 22
 
+/** Words of a command are there for every user of this machine to read. */
+const isPrivate = (url: string) => /^\w+:\/\/[^/]*@/.test(url)
+
+/** What curl reads in place of a word. Source: curl(1), "--config". */
+const configOf = (url: string) => `url = "${url.replaceAll(/[\\"]/g, '\\$&')}"\n`
+
 const sizeOf = (path: string) =>
   stat(path).then(
     ({ size }) => size,
@@ -98,14 +104,19 @@ export async function fetchFile(
     try {
       const words = [
         ...['curl', '--fail', '--location', '--silent', '--show-error', '--globoff'],
+        // A page, a list or a redirect may name any address; none of them is a file of this machine.
+        ...['--proto', '=http,https', '--proto-redir', '=http,https'],
         ...['--connect-timeout', String(stallSeconds)],
         ...['--speed-limit', '1', '--speed-time', String(stallSeconds)],
         ...['--dump-header', headers, '--output', partial],
         ...['--write-out', '%{http_connect}'], // what a proxy said of the way to the server
         ...resume,
-        url,
       ]
-      outcome = await $({ nothrow: true, env: { ...env } })`${words}`
+      outcome = await $({
+        nothrow: true,
+        env: { ...env },
+        ...(isPrivate(url) && { input: configOf(url) }),
+      })`${words} ${isPrivate(url) ? ['--config', '-'] : [url]}`
     } finally {
       clearInterval(timer)
       await rememberValidator(headers, validator)

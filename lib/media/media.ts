@@ -91,7 +91,8 @@ export async function fetchMedia(
     )
   })
   const partial = `${notePath}.${process.pid}.partial`
-  await writeFile(partial, `${JSON.stringify(note, undefined, 2)}\n`)
+  // An address may have a password in it; this cache may be another's to read.
+  await writeFile(partial, `${JSON.stringify(note, undefined, 2)}\n`, { mode: 0o600 })
   await rename(partial, notePath)
   return { ...note, path }
 }
@@ -175,6 +176,9 @@ async function findIn(
   const digests = parseChecksums(list)
   const pattern = linked ? exactly(linked.name) : file
   const name = newestMatch(digests.keys(), pattern, address)
+  if (!isFileName(name)) {
+    throw new BuildError(`Cannot trust ${address}: it lists "${name}", which is no file's name`)
+  }
   const digest = digests.get(name)!
   if (source.signature === 'none' && pinned === undefined && !source.listed) {
     throw new BuildError(`Cannot trust ${address}: the vendor does not sign it`, {
@@ -188,6 +192,9 @@ async function findIn(
   }
   return { name, digest, from }
 }
+
+/** A list may name anything; what it names becomes a file in the cache. */
+const isFileName = (name: string) => /^[^./-][^/\0]*$/.test(name)
 
 /** A pattern for one name. */
 const exactly = (name: string) => new RegExp(`^${name.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')}$`)

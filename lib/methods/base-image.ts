@@ -6,6 +6,7 @@ import { open, rm } from 'node:fs/promises'
 import { BuildError, explain } from '../cli/errors.ts'
 import { $, act } from '../cli/run.ts'
 import { session } from '../cli/session.ts'
+import { checkStandsAlone } from '../media/qcow2-header.ts'
 
 /** What takes a packed file apart; undefined: nothing has to. */
 const UNPACKERS: readonly [magic: Buffer, words: readonly string[]][] = [
@@ -38,6 +39,7 @@ export async function openBase(base: string, unpacked: string): Promise<string> 
 export async function copyBase(base: string, disk: string, bytes: number): Promise<void> {
   const unpacked = `${disk}.base`
   const image = await openBase(base, unpacked)
+  if (!session.dryRun) await checkStandsAlone(image)
   const format = session.dryRun ? [] : ['-f', await formatOf(image)]
   const words = ['qemu-img', 'info', ...format, '--output=json', image]
   const info = await $({ readOnly: true, nothrow: true })`${words}`

@@ -5,8 +5,8 @@
  * on a second CD. It is watched on the serial console to its power-off.
  */
 import { existsSync } from 'node:fs'
-import { rename, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import type { Distro } from '../../distros/distro.ts'
 import { BuildError } from '../cli/errors.ts'
 import { step } from '../cli/progress.ts'
@@ -61,7 +61,9 @@ export const installer: Method = {
       if (existsSync(place)) return
       const partial = `${place}.${process.pid}.partial`
       try {
-        await makeParents(partial)
+        await makeParents(dirname(partial))
+        // They hold the proxy's password, where it has one.
+        await mkdir(partial, { mode: 0o700 })
         await writeTree(files, partial)
         await rename(partial, place)
       } finally {

@@ -1,0 +1,148 @@
+/** Servers that mean no good, and addresses with a password: what curl does of it, and who sees what. */
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { readdirSync, readFileSync } from 'node:fs'
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fetchFile } from '../../lib/media/fetch.ts'
+import { fetchMedia } from '../../lib/media/media.ts'
+import { needPackages, run, workDir } from '../live.ts'
+import { refusal } from '../refusal.ts'
+import { inTemporaryDir } from '../temporary.ts'
+
+needPackages({ curl: 'curl' })
+
+/** A server for the time of some work. */
+async function serving(answer: RequestListener, work: (place: string) => Promise<void>) {
+  const server = createServer(answer)
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  try {
+    await work(`127.0.0.1:${(server.address() as AddressInfo).port}`)
+  } finally {
+    server.closeAllConnections()
+    server.close()
+  }
+}
+const env = { no_proxy: '127.0.0.1' }
+const once = { attempts: 1, env }
+
+const fetching = suite('fetchFile()')
+for (const address of [
+  'file:///etc/passwd',
+  'FILE:/etc/passwd',
+  'ftp://127.0.0.1/x',
+  'gopher://127.0.0.1/',
+]) {
+  fetching(`does not follow a server to ${address}`, () =>
+    inTemporaryDir((dir) =>
+      serving(
+        (_, answer) => answer.writeHead(302, { location: address }).end(),
+        async (place) => {
+          const path = join(dir, 'file')
+          assert.match(await refusal(fetchFile(`http://${place}/x`, path, once)), /^Cannot fetch /)
+          assert.not((await readdir(dir)).includes('file'))
+        },
+      ),
+    ),
+  )
+}
+fetching('takes no name from a server', () =>
+  inTemporaryDir((dir) =>
+    serving(
+      (_, answer) =>
+        answer
+          .writeHead(200, { 'content-disposition': 'attachment; filename="../../evil"' })
+          .end('content'),
+      async (place) => {
+        await fetchFile(`http://${place}/x`, join(dir, 'file'), once)
+        assert.equal(await readdir(dir), ['file'])
+        assert.is(await readFile(join(dir, 'file'), 'utf8'), 'content')
+      },
+    ),
+  ),
+)
+fetching('logs in with what an address has, and nobody sees it in the list of processes', () =>
+  inTemporaryDir((dir) => {
+    const seen = { curl: 0, secret: 0, authorization: '' }
+    return serving(
+      (request, answer) => {
+        seen.authorization = request.headers.authorization ?? ''
+        // Curl waits for the answer: now it is there to be seen.
+        for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+          let words = ''
+          try {
+            words = readFileSync(`/proc/${pid}/cmdline`, 'latin1')
+          } catch {
+            continue // it ended meanwhile
+          }
+          if (words.startsWith('curl\0')) seen.curl += 1
+          if (words.includes('s3cret-w"rd')) seen.secret += 1
+        }
+        answer.end('content')
+      },
+      async (place) => {
+        await fetchFile(`http://me:s3cret-w"rd@${place}/x y`, join(dir, 'file'), once).catch(
+          () => {},
+        )
+        await fetchFile(`http://me:s3cret-w"rd@${place}/x`, join(dir, 'file'), once)
+        assert.is(seen.authorization, `Basic ${Buffer.from('me:s3cret-w"rd').toString('base64')}`)
+        assert.ok(seen.curl > 0)
+        assert.is(seen.secret, 0)
+        const said = await refusal(
+          fetchFile(`http://me:s3cret@127.0.0.1:1/x`, join(dir, 'no'), once),
+        )
+        assert.match(said, /^Cannot fetch/) // main() redacts it: test/cli/run.test.ts
+      },
+    )
+  }),
+)
+fetching.run()
+
+const listing = suite('fetchMedia()')
+listing('takes no path, no hidden file and no option from a list for a name', () =>
+  inTemporaryDir(async (dir) => {
+    const hex = 'ab'.repeat(32)
+    for (const name of ['../../evil.iso', '/etc/evil.iso', '.evil.iso', '-evil.iso', '..']) {
+      const requests: string[] = []
+      await serving(
+        (request, answer) => {
+          requests.push(request.url!)
+          answer.end(`${hex}  ${name}\n`)
+        },
+        async (place) => {
+          const source = { name: 'debian-13', roots: [`http://${place}/`], sums: 'SHA256SUMS' }
+          const trust = { signature: 'none', trust: undefined, pinned: hex } as const
+          const wanted = { ...source, ...trust, file: /iso$|^\.\.$/ }
+          const cache = join(dir, 'cache')
+          assert.match(
+            await refusal(fetchMedia(wanted, cache, once)),
+            /it lists ".*", which is no file's name/,
+          )
+          assert.equal(requests, ['/SHA256SUMS'])
+          assert.equal(await readdir(cache), [])
+        },
+      )
+    }
+  }),
+)
+listing.run()
+
+const keeping = suite('answers in the cache')
+const { dir, remove } = await workDir()
+keeping.after(remove)
+keeping('are for their owner alone: they have the proxy in them', async () => {
+  const answers = join(dir, 'own.cfg')
+  await writeFile(answers, '# own\n')
+  const { status, stdout, stderr } = await run('create-image-debian', [
+    ...['13', 'iso', '--method', 'installer', '--cache', join(dir, 'cache')],
+    ...['--proxy', 'http://me:s3cret-word@proxy:3128', '--answers', answers],
+  ])
+  assert.is(status, 0)
+  const place = stdout.trim()
+  assert.is((await stat(place)).mode & 0o777, 0o700)
+  assert.match(await readFile(join(place, 'preseed.cfg'), 'utf8'), /s3cret-word/)
+  assert.not.match(stdout + stderr, /s3cret-word/)
+})
+keeping.run()
