@@ -71,6 +71,9 @@ const command = {
       parse: parseCount,
       help: 'how often the guest reboots before it is done: each time it goes on from its disk, without CD',
     },
+    'refuse-leftovers': {
+      help: 'make no image of a disk that holds keys, passwords, logs and the like, in place of a warning',
+    },
     json: { help: 'print the result as JSON' },
     keep: { help: 'keep the disk and the serial log, for a look' },
     install: { default: true, help: 'do not install missing host packages: say what is missing' },
@@ -92,6 +95,7 @@ await main(command, async ({ options, rest, scope }) => {
       blockBytes: options.volblocksize,
       memoryMiB: options.memory / 1024 ** 2,
       reboots: options.reboots ?? 0,
+      refuseLeftovers: options['refuse-leftovers'],
       limit: options.timeout,
       extra: rest,
     },

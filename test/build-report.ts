@@ -38,6 +38,7 @@ export async function reportOf(change: Partial<BuildReport>): Promise<BuildRepor
         { ...one, name: 'zlib1g', version: '1:1.2', source: 'zlib' },
       ],
     },
+    leftovers: [],
     previous: undefined,
     serial: 'GNU GRUB\nlast words <b>\n',
     ...change,

@@ -5,6 +5,7 @@
 import { redact } from '../cli/redact.ts'
 import type { Timing } from '../cli/progress.ts'
 import { LISTING } from '../machine/markers.ts'
+import { describeFinding, type Finding } from '../hygiene/leftovers.ts'
 import type { ImageFile } from './image-file.ts'
 import { cell, escapeHtml, htmlFacts, htmlPage, htmlTable, mebibytes } from './html.ts'
 import { type Changes, changesBetween, type Previous, versionsOf } from './package-changes.ts'
@@ -24,6 +25,8 @@ export type BuildReport = {
   files: readonly { name: string; bytes: number }[]
   timings: readonly Timing[]
   seconds: number
+  /** What the operator allowed to be in it; undefined: nobody looked. */
+  leftovers: readonly Finding[] | undefined
   list: PackageList | undefined
   previous: Previous | undefined
   /** The console's text, where a machine was at work. */
@@ -104,6 +107,11 @@ function serialSection({ serial }: BuildReport): string {
 <details><summary>${cut === serial ? `All ${count(lines, 'line')}` : 'The last of it'}</summary><pre id="serial">${escapeHtml(cut)}</pre></details>`
 }
 
+function leftoversFact(found: BuildReport['leftovers']): string {
+  if (found === undefined) return 'nobody looked'
+  return found.length === 0 ? 'none' : `allowed: ${found.map(describeFinding).join('; ')}`
+}
+
 /** The page as text. */
 export function buildReport(report: BuildReport): string {
   const { recipe, image, files, timings, seconds } = report
@@ -119,6 +127,7 @@ export function buildReport(report: BuildReport): string {
     ['File', `${mebibytes(image.bytes)} (${image.bytes} bytes)`],
     ['sha1', image.sha1],
     ['sha256', image.sha256],
+    ['Leftovers', leftoversFact(report.leftovers)],
   ]
   const link = (file: string) => `<a href="${encodeURIComponent(file)}">${escapeHtml(file)}</a>`
   const rows = files.map((file) => [

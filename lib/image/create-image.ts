@@ -17,6 +17,7 @@ import type { Scope } from '../cli/scope.ts'
 import { session } from '../cli/session.ts'
 import { makeParents } from '../disk/directories.ts'
 import { ensureTools } from '../host/tools.ts'
+import { withHygiene } from '../hygiene/hygiene.ts'
 import { bootstrap } from '../methods/bootstrap.ts'
 import { cloudImage } from '../methods/cloud-image.ts'
 import { installer } from '../methods/installer.ts'
@@ -219,7 +220,7 @@ async function createImage(
     stamp: recipe.stamp.text,
   })
   const path = join(output.partial, `${recipe.fileName}.${ENDINGS[recipe.format]}`)
-  const made = await makeImage(method, build, host, path, options)
+  const made = await makeImage(withHygiene(method), build, host, path, options)
   const manifest = join(output.partial, `${recipe.fileName}.imgmanifest`)
   const serial = join(output.partial, `${recipe.fileName}.serial.log`)
   const kept = made.serialLog === undefined ? undefined : serial

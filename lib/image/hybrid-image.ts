@@ -14,6 +14,7 @@ import { makeParents } from '../disk/directories.ts'
 import { type Disk, type DiskKind, makeDisk } from '../disk/disk.ts'
 import { seededGuid } from '../disk/identity.ts'
 import type { Hypervisor } from '../host/hypervisor.ts'
+import { checkForeign } from '../hygiene/hygiene.ts'
 import type { HardwareName } from '../machine/hardware.ts'
 import { install, installFirmware } from '../machine/install.ts'
 import { checkIso } from '../media/iso9660.ts'
@@ -54,6 +55,8 @@ export type HybridOptions = {
   markers: readonly string[] | undefined
   /** How often the guest reboots on its way. */
   reboots: number
+  /** An image with leftovers is no image: otherwise the operator is warned of them. */
+  refuseLeftovers: boolean
   /** For the installation, in seconds. */
   limit: number
   /** The hypervisor's own words, handed over in order. */
@@ -162,6 +165,7 @@ export async function createHybridImage(
     )
   })
   await checkNotEmpty(disk)
+  await checkForeign(disk.path, { bytes, refuse: options.refuseLeftovers })
 
   const output = resolve(options.output)
   await makeParents(output)

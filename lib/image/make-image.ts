@@ -4,6 +4,7 @@ import { basename, join } from 'node:path'
 import { log } from '../cli/log.ts'
 import { step } from '../cli/progress.ts'
 import { act } from '../cli/run.ts'
+import { LEFTOVER_NAMES } from '../hygiene/leftovers.ts'
 import type { Build, Host, Method } from '../methods/method.ts'
 import { describeCompressor } from './gzip.ts'
 import { digestFile, type ImageFile } from './image-file.ts'
@@ -28,6 +29,8 @@ function imageKey({ recipe, key, pin }: Build, path: string): string | undefined
     basename(path),
     pin?.lock.tools,
     describeCompressor(),
+    // One that was allowed more, or was looked at for less, is another.
+    [recipe.allowLeftovers, LEFTOVER_NAMES],
   ])
 }
 

@@ -19,6 +19,7 @@ import { parseList, parseSize, parseUrl, type Options, type OptionTable } from '
 import { defaultDisk, diskOptions, type DiskWishes } from '../disk/disk.ts'
 import { LAYOUTS, type LayoutName, SMALLEST_DISK } from '../disk/layout.ts'
 import type { HypervisorWishes } from '../host/hypervisor.ts'
+import { type LeftoverName, parseLeftovers } from '../hygiene/leftovers.ts'
 import { machineOptions } from '../machine/options.ts'
 import { checkGiven, type GivenMedia, parseDigest } from '../media/given.ts'
 import { mediaAt } from '../media/media-at.ts'
@@ -118,6 +119,12 @@ export const imageOptions = {
   },
   include: { arg: 'PKG,...', default: '', parse: parsePackages, help: 'packages to add' },
   customize: { arg: 'SCRIPT', help: 'run this inside the new system before it is cleaned up' },
+  'allow-leftover': {
+    arg: 'NAME,...',
+    default: '',
+    parse: parseLeftovers,
+    help: 'leftovers to ship on purpose, by the names that a refused build gives them',
+  },
   mirror: { arg: 'URL', parse: parseUrl, help: 'package mirror for the build, not for the image' },
   'security-mirror': {
     arg: 'URL',
@@ -213,6 +220,8 @@ export type Recipe = {
   customKernel: string | undefined
   packages: string[]
   customize: string | undefined
+  /** What the system may hold on purpose. */
+  allowLeftovers: LeftoverName[]
   mirrors: Mirror[]
   /** Keys that sign their packages; undefined: the vendor's. */
   keyring: string | undefined
@@ -544,6 +553,7 @@ export async function resolveRecipe(
       options.customize === undefined
         ? undefined
         : await findOwn('customize script', options.customize),
+    allowLeftovers: options['allow-leftover'],
     mirrors: mirrorsOf(distro, options),
     keyring: await ownKeyring(method, options),
     proxyEnv: proxyVariables(options.proxy, env),

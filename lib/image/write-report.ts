@@ -41,6 +41,7 @@ export async function writeReport(
       files: await Promise.all(files),
       timings,
       seconds: process.uptime(),
+      leftovers: made.leftovers,
       list,
       previous: await previousBuild(recipe.output, recipe.name),
       serial: serial === undefined ? undefined : plainText(await readFile(serial, 'latin1')),

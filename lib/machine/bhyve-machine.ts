@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { BuildError } from '../cli/errors.ts'
 import { $, type Output } from '../cli/run.ts'
 import type { Scope } from '../cli/scope.ts'
+import { madeSecret } from '../cli/secrets.ts'
 import { takeBuildLink } from '../host/build-network.ts'
 import type { BhyveHypervisor } from '../host/hypervisor.ts'
 import { connectUnix } from '../host/unix-socket.ts'
@@ -135,7 +136,8 @@ async function openScreen(
   { readsFile }: BhyveHypervisor,
   dir: string,
 ): Promise<NonNullable<BhyveSpec['screen']>> {
-  const password = randomBytes(6).toString('base64url') // the protocol knows eight characters
+  // The protocol knows eight characters.
+  const password = madeSecret('password of the screen', randomBytes(6).toString('base64url'))
   const passwordFile = readsFile ? join(dir, 'screen.conf') : undefined
   if (passwordFile) await writeFile(passwordFile, passwordSetting(password), { mode: 0o600 })
   return { address, port: await freePort(address), password, passwordFile }

@@ -9,6 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { BuildError } from '../cli/errors.ts'
 import { $, type Output } from '../cli/run.ts'
 import type { Scope } from '../cli/scope.ts'
+import { madeSecret } from '../cli/secrets.ts'
 import { connectUnix } from '../host/unix-socket.ts'
 import { SerialConsole } from './console.ts'
 import { within } from './limit.ts'
@@ -126,7 +127,8 @@ export async function startQemu(
 
 /** Give the screen a password; until then nobody is let in. */
 async function openVnc(qmp: Qmp): Promise<Vnc> {
-  const password = randomBytes(6).toString('base64url') // the protocol knows eight characters
+  // The protocol knows eight characters.
+  const password = madeSecret('password of the screen', randomBytes(6).toString('base64url'))
   await qmp.execute('set_password', { protocol: 'vnc', password })
   const { host, service } = (await qmp.execute('query-vnc')) as { host: string; service: string }
   return { address: host, port: Number(service), password }

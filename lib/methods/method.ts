@@ -4,6 +4,7 @@ import type { Report } from '../cli/progress.ts'
 import type { Scope } from '../cli/scope.ts'
 import type { Hypervisor } from '../host/hypervisor.ts'
 import type { Tool } from '../host/tools.ts'
+import type { Finding } from '../hygiene/leftovers.ts'
 import type { Material } from '../image/materials.ts'
 import type { StageCache } from '../image/stage-cache.ts'
 import type { PackageLock } from '../packages/lock.ts'
@@ -52,6 +53,8 @@ export type Filled = {
   serialLog?: string
   /** What the package manager and the set-up printed, where no machine did. */
   output?: string
+  /** What was found in it that the operator allowed (lib/hygiene). */
+  leftovers?: readonly Finding[]
   /** What it was made of, for the provenance. */
   materials?: Material[]
 }

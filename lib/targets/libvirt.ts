@@ -126,6 +126,9 @@ export const libvirt: Target = {
   grubTerminals: 'console serial',
   // Not that of clouds, which has no driver of the drive that virt-install puts the seed's CD into.
   hardware: false,
+  leftovers: {
+    nocloud: 'instances are set up from a NoCloud seed, and an operator may say where it is',
+  },
   manifest: false,
   handOver: (finished) => [
     `On the libvirt host: ${virtInstall(finished)}`,

@@ -20,6 +20,7 @@ export const maas: Target = {
   kernelArguments: ['console=tty0', 'console=ttyS0,115200n8'],
   grubTerminals: 'console serial',
   hardware: true,
+  leftovers: {},
   manifest: false,
   handOver: (finished) => [
     `On the MAAS region controller: ${uploadCommand(finished)}`,

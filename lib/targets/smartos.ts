@@ -27,6 +27,7 @@ export const smartos: Target = {
   // The screen joins in under BIOS only: distros/debian/setup.sh says why.
   grubTerminals: 'serial',
   hardware: false,
+  leftovers: {},
   manifest: true,
   handOver: ({ manifest, image }) => [`On SmartOS: imgadm install -m ${manifest} -f ${image}`],
 }

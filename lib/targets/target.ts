@@ -1,5 +1,6 @@
 /** What a target is: who an image is for, what its guest needs beyond its distro's own set-up, and how it ships. */
 import type { Arch, Distro } from '../../distros/distro.ts'
+import type { LeftoverName } from '../hygiene/leftovers.ts'
 import type { Variables, VariableTable } from './variables.ts'
 
 /** What a build can ship; the words of `maas` for its own. */
@@ -64,6 +65,8 @@ export type Target = {
   grubTerminals: string
   /** It runs on real machines: their drivers are needed. */
   hardware: boolean
+  /** What is a leftover elsewhere and belongs into its images, by name, and why. */
+  leftovers: Readonly<Partial<Record<LeftoverName, string>>>
   /** An image has a manifest beside it. */
   manifest: boolean
   /** What an operator does with it, a line each. */

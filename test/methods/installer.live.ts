@@ -41,7 +41,9 @@ const cache = join(dir, 'cache')
 const before = leftovers()
 
 const small = ['--size', '2G', '--memory', '256M', '--cpus', '1', '--accel', 'tcg']
-const installer = ['--method', 'installer', '--cache', cache, ...small]
+// What it writes to the disk is no file system.
+const unread = ['--allow-leftover', 'unread']
+const installer = ['--method', 'installer', '--cache', cache, ...small, ...unread]
 
 /** Words that tell the tiny installer what to do. */
 async function told(what: string): Promise<string[]> {

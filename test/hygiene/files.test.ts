@@ -1,0 +1,49 @@
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { SystemFiles } from '../../lib/hygiene/files.ts'
+import { systemOf, volumeOf } from './plants.ts'
+
+const paths = suite('SystemFiles')
+const system = systemOf({
+  '/etc/real': 'text',
+  '/etc/near': '-> real',
+  '/etc/far': '-> /var/up/../a/b',
+  '/var/a/b': 'b',
+  '/var/up/x': '',
+  '/lib': '-> usr/lib',
+  '/usr/lib/os': 'os',
+  '/ring': '-> /ring',
+  '/away': '-> ../../../../etc/real',
+  '/gone': '-> /nowhere',
+})
+paths('follows links, near, far, on the way and above the root', () => {
+  assert.is(system.text('/etc/near'), 'text')
+  assert.is(system.text('/etc/far'), 'b')
+  assert.is(system.text('/lib/os'), 'os')
+  assert.is(system.text('/away'), 'text')
+})
+paths('ends in rings and where links lead nowhere', () => {
+  assert.is(system.text('/ring'), undefined)
+  assert.is(system.text('/gone'), undefined)
+  assert.ok(system.has('/gone'))
+  assert.is(system.link('/gone'), '/nowhere')
+})
+paths('has no file below a file', () => {
+  assert.is(system.text('/etc/real/more'), undefined)
+  assert.equal(system.list('/etc/real'), [])
+})
+paths('enters what is mounted, and does not follow links on a walk', () => {
+  const mounted = new SystemFiles(
+    new Map([
+      ['/', volumeOf({ '/boot/': '', '/etc/x': '', '/link': '-> /etc' })],
+      ['/boot', volumeOf({ '/grub/grub.cfg': 'menu' })],
+    ]),
+  )
+  assert.is(mounted.text('/boot/grub/grub.cfg'), 'menu')
+  assert.is(mounted.text('/boot/../etc/x'), '')
+  assert.equal(
+    [...mounted.walk('/')].map(({ path }) => path),
+    ['/boot', '/boot/grub', '/boot/grub/grub.cfg', '/etc', '/etc/x', '/link'],
+  )
+})
+paths.run()
