@@ -71,8 +71,9 @@ export function baseWords({ mode, arch, codename, include, source, target }: Bas
     `--architectures=${arch}`,
     `--include=${include.join(',')}`,
     UNSAFE_IO,
-    // This machine's, or a link of a resolver service, which leads nowhere yet.
-    '--customize-hook=rm -f "$1/etc/resolv.conf" "$1/etc/hostname"',
+    // The repository of this build, which mmdebstrap would leave in place; this machine's name and resolver, or a link
+    // of a resolver service, which leads nowhere yet.
+    '--customize-hook=rm -f "$1/etc/apt/sources.list" "$1/etc/resolv.conf" "$1/etc/hostname"',
     `--format=${mode === 'root' ? 'directory' : 'tar'}`,
     codename,
     target,

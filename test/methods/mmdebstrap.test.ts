@@ -73,8 +73,10 @@ installing('makes a directory for root, a tar in a user name space', () => {
   const user = baseWords({ ...base, mode: 'unshare' })
   assert.ok(user.includes('--mode=unshare') && user.includes('--format=tar'))
 })
-installing('leaves neither name nor resolver of this machine', () => {
-  assert.equal(hooks(baseWords(base)), ['rm -f "$1/etc/resolv.conf" "$1/etc/hostname"'])
+installing('leaves neither its repository, nor name and resolver of this machine', () => {
+  assert.equal(hooks(baseWords(base)), [
+    'rm -f "$1/etc/apt/sources.list" "$1/etc/resolv.conf" "$1/etc/hostname"',
+  ])
 })
 installing.run()
 
