@@ -54,7 +54,7 @@ export function openEvents(where: string): void {
     if (number !== undefined) writeSync(number, '')
   } catch (error) {
     descriptor = undefined
-    if (errorCode(error) === 'EBADF') {
+    if (['EBADF', 'ERR_OUT_OF_RANGE'].includes(errorCode(error) ?? '')) {
       throw new BuildError(`Cannot write events to descriptor ${where}: it is not open`, {
         hint: 'Open it in the shell: ... --events 3 3>events.jsonl',
       })

@@ -143,6 +143,29 @@ function unknownOption(text: string, table: OptionTable): UsageError {
   })
 }
 
+/**
+ * Every option is one of the table's; minimist itself takes what any object has (`--constructor`), and `--no-` for
+ * options with a value.
+ */
+function checkNames(words: readonly string[], table: OptionTable): void {
+  for (const word of words) {
+    if (word.startsWith('--')) {
+      const name = word.slice(2).split('=', 1)[0]!
+      const negated = name.replace(/^no-/, '')
+      const known = (one: string) => (Object.hasOwn(table, one) ? table[one] : undefined)
+      if (!known(name) && (known(negated)?.arg !== undefined || !known(negated))) {
+        throw unknownOption(word, table)
+      }
+    } else if (word.startsWith('-')) {
+      for (const letter of word.slice(1)) {
+        const row = Object.values(table).find(({ short }) => short === letter)
+        if (!row) throw unknownOption(word, table)
+        if (row.arg || word[2] === '=') break // the rest is its value
+      }
+    }
+  }
+}
+
 /** The values of an option that may be given many times. */
 function listOf(name: string, row: OptionRow, given: unknown): unknown[] {
   const texts = (given === undefined ? [] : [given].flat()).map(String)
@@ -165,15 +188,12 @@ export function parseArguments<T extends OptionTable>(
   const end = argv.indexOf('--')
   const before = end < 0 ? argv : argv.slice(0, end)
   const entries = Object.entries(table)
+  checkNames(before, table)
   const found = minimist([...argv], {
     '--': true,
     alias: Object.fromEntries(entries.map(([name, row]) => [name, row.short ?? []])),
     string: ['_', ...entries.filter(([, row]) => row.arg).map(([name]) => name)],
     boolean: entries.filter(([, row]) => !row.arg).map(([name]) => name),
-    unknown(text) {
-      if (text.startsWith('-') && text !== '-') throw unknownOption(text, table)
-      return true
-    },
   })
   const value = ([name, row]: [string, OptionRow]): [string, unknown] => {
     const given: unknown = found[name]
@@ -251,9 +271,14 @@ export function parseList(text: string): string[] {
   return text.split(/[\s,]+/).filter(Boolean)
 }
 
-/** An http or https address. @throws {UsageError} otherwise */
+/**
+ * An http or https address, as it may stand in a file: what a browser would overlook in one (line ends, blanks, a
+ * missing slash) is none here. @throws {UsageError} otherwise
+ */
 export function parseUrl(text: string): string {
-  if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return text
+  // eslint-disable-next-line no-control-regex
+  const plain = /^https?:\/\/[^\s/\\\x00-\x1f][^\s\x00-\x1f\x7f]*$/i.test(text)
+  if (plain && URL.canParse(text)) return text
   // Without a scheme nobody else would know a password in it for one.
   const shown = text.replace(/^[^/]*@|(?<=\/\/)[^/]*@/, '***@')
   throw new UsageError(`Cannot read address "${shown}": it has to start with http:// or https://`)

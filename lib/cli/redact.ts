@@ -3,5 +3,5 @@
  * front of the path, as for programs that take an address apart: a password may have one too.
  */
 export function redact(text: string): string {
-  return text.replaceAll(/(\w+:\/\/)[^\s/"]+@/g, '$1***@')
+  return text.replaceAll(/\b(\w+:\/\/)[^\s/"]+@/g, '$1***@')
 }

@@ -40,7 +40,7 @@ export async function git(words: readonly string[]): Promise<string | undefined>
  */
 export async function makeStamp(env: NodeJS.ProcessEnv = process.env): Promise<Stamp> {
   const epoch = Number(env['SOURCE_DATE_EPOCH'] || Number.NaN)
-  const at = Number.isSafeInteger(epoch) ? new Date(epoch * 1000) : new Date()
+  const at = epoch >= 0 && epoch < 1e11 ? new Date(Math.floor(epoch) * 1000) : new Date() // to 5138
   const commit = await git(['rev-parse', '--short=12', 'HEAD'])
   const branch = (await git(['rev-parse', '--abbrev-ref', 'HEAD'])) ?? 'release'
   const changed = commit && (await git(['status', '--porcelain', '--untracked-files=no']))
@@ -58,5 +58,7 @@ export function parseStamp(text: string): Stamp | undefined {
   if (branch === undefined || at === undefined || commit === undefined) return undefined
   const iso = at.replace(/^(....)(..)(..)T(..)(..)(..)Z$/, '$1-$2-$3T$4:$5:$6Z')
   const time = new Date(iso)
-  return Number.isNaN(time.getTime()) ? undefined : { text, branch, at: time, commit }
+  // The 30th of February is read as the 2nd of March.
+  if (Number.isNaN(time.getTime()) || compactTime(time) !== at) return undefined
+  return { text, branch, at: time, commit }
 }

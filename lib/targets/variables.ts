@@ -80,7 +80,7 @@ async function readVariables(path: string): Promise<Assignment[]> {
   })
   let content: unknown
   try {
-    content = parse(text)
+    content = parse(text, { logLevel: 'error' })
   } catch (error) {
     const said = error instanceof Error ? error.message.split('\n')[0] : String(error)
     throw new UsageError(`Cannot read --var-file "${path}": ${said}`, { cause: error })
