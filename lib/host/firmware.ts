@@ -45,9 +45,20 @@ const archOf = (family: string): Arch => (family === 'virt' ? 'arm64' : 'amd64')
 /** Features that need more than a plain machine, or refuse unsigned systems. */
 const UNWANTED = ['requires-smm', 'enrolled-keys']
 
-/** The firmware in a descriptor, where it suits machines of this family (`pc-i440fx`, `pc-q35`, `virt`). */
+/**
+ * The firmware in a descriptor, where it suits machines of this family (`pc-i440fx`, `pc-q35`, `virt`). One that is
+ * damaged describes none.
+ */
 export function readDescriptor(text: string, family: string): Firmware | undefined {
-  const { mapping, targets, features, ...rest } = JSON.parse(text) as Descriptor
+  try {
+    return suitable(JSON.parse(text) as Descriptor, family)
+  } catch {
+    return undefined
+  }
+}
+
+function suitable(descriptor: Descriptor, family: string): Firmware | undefined {
+  const { mapping, targets, features, ...rest } = descriptor
   const { executable, 'nvram-template': variables, device } = mapping ?? {}
   const suits = targets?.some(
     ({ architecture, machines }) =>

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { errorCode, explain } from '../cli/errors.ts'
+import { oneLine } from '../cli/one-line.ts'
 import type { ImageFile } from './image-file.ts'
 
 export const RECORD_KINDS = ['sbom', 'provenance'] as const
@@ -28,26 +29,32 @@ export function namedRecords(tags: Readonly<Record<string, unknown>>): NamedReco
   })
 }
 
-/** What is looked at of their contents. */
-type Content = {
-  components?: { type?: string }[]
-  metadata?: { component?: { hashes?: { alg?: string; content?: string }[] } }
-  subject?: { digest?: { sha256?: string } }[]
-  predicate?: { runDetails?: { builder?: { id?: string } } }
-}
+/** What is there in a value of JSON, on the way of these names; undefined where the way ends before. */
+const within = (value: unknown, ...names: string[]): unknown =>
+  names.reduce<unknown>(
+    (at, name) =>
+      typeof at === 'object' && at !== null ? (at as Record<string, unknown>)[name] : undefined,
+    value,
+  )
+
+const listOf = (value: unknown): unknown[] => (Array.isArray(value) ? (value as unknown[]) : [])
 
 /** The image's SHA-256 by it, and what it says in a few words. */
-function summary(kind: RecordKind, { components, metadata, subject, predicate }: Content) {
+function summary(kind: RecordKind, content: unknown): { image: unknown; says: string } {
   if (kind === 'sbom') {
-    const hashes = metadata?.component?.hashes ?? []
-    const packages = (components ?? []).filter(({ type }) => type === 'library').length
-    return {
-      image: hashes.find(({ alg }) => alg === 'SHA-256')?.content,
-      says: `${packages} packages`,
-    }
+    const hashes = listOf(within(content, 'metadata', 'component', 'hashes'))
+    const packages = listOf(within(content, 'components')).filter(
+      (one) => within(one, 'type') === 'library',
+    )
+    const own = hashes.find((one) => within(one, 'alg') === 'SHA-256')
+    return { image: within(own, 'content'), says: `${packages.length} packages` }
   }
-  const builder = predicate?.runDetails?.builder?.id ?? 'nobody'
-  return { image: subject?.[0]?.digest?.sha256, says: `built by ${builder}` }
+  const builder = within(content, 'predicate', 'runDetails', 'builder', 'id')
+  const [subject] = listOf(within(content, 'subject'))
+  return {
+    image: within(subject, 'digest', 'sha256'),
+    says: `built by ${typeof builder === 'string' ? oneLine(builder) : 'nobody'}`,
+  }
 }
 
 /**
@@ -75,11 +82,11 @@ export async function inspectRecords(
       if (found !== record.sha256) {
         return wrong(`sha256 is ${record.sha256} in the manifest, ${found} in the file`)
       }
-      let content: Content
+      let content: unknown
       try {
-        content = JSON.parse(text.toString()) as Content
+        content = JSON.parse(text.toString())
       } catch (error) {
-        return wrong(`it is no JSON: ${(error as Error).message}`)
+        return wrong(`it is no JSON: ${oneLine((error as Error).message)}`)
       }
       const { image: speaksOf, says } = summary(record.kind, content)
       if (speaksOf !== image.sha256) return wrong('it speaks of another image')

@@ -84,7 +84,10 @@ const oneOf = (...words: string[]): Rule =>
   )
 
 const file: Record<string, Rule> = {
-  sha1: rule('40 lower-case hexadecimal digits', (value) => /^[0-9a-f]{40}$/.test(String(value))),
+  sha1: rule(
+    '40 lower-case hexadecimal digits',
+    (value) => typeof value === 'string' && /^[0-9a-f]{40}$/.test(value),
+  ),
   size: integer('a number of bytes above 0', 1),
   compression: is('gzip'),
   dataset_guid: rule(
@@ -130,6 +133,15 @@ const fields: Record<string, Rule> = {
   ),
 }
 
+/** A value in a message. */
+function shown(value: unknown): string {
+  try {
+    return JSON.stringify(value).slice(0, 80)
+  } catch {
+    return 'more levels than can be shown'
+  }
+}
+
 function problemsOf(
   value: Record<string, unknown>,
   rules: Record<string, Rule>,
@@ -142,7 +154,7 @@ function problemsOf(
       const found = value[key]
       if (found === undefined) return optional ? [] : [`${prefix}${key}: is missing`]
       if (holds(found)) return []
-      return [`${prefix}${key}: must be ${must} (found ${JSON.stringify(found).slice(0, 80)})`]
+      return [`${prefix}${key}: must be ${must} (found ${shown(found)})`]
     }),
   ]
 }
@@ -155,7 +167,7 @@ export function strictProblems(manifest: unknown): string[] {
   // Old platforms have no other drivers; what we install has, and under bhyve there are no others.
   for (const driver of ['nic_driver', 'disk_driver']) {
     if (rest['os'] !== 'smartos' && rest[driver] !== undefined && rest[driver] !== 'virtio') {
-      problems.push(`${driver}: must be virtio (found ${JSON.stringify(rest[driver])})`)
+      problems.push(`${driver}: must be virtio (found ${shown(rest[driver])})`)
     }
   }
   if (!Array.isArray(files) || files.length !== 1 || !isObject(files[0])) {

@@ -54,8 +54,8 @@ export async function previousBuild(output: string, name: string): Promise<Previ
     const sbom = JSON.parse(await readFile(join(cwd, file), 'utf8')) as {
       components?: { type: string; name: string; version?: string }[]
     }
-    const packages = (sbom.components ?? []).flatMap((one) =>
-      one.type === 'library' ? [{ name: one.name, version: one.version ?? '' }] : [],
+    const packages = (sbom.components ?? []).flatMap(({ type, name, version = '' }) =>
+      type === 'library' ? [{ name: String(name), version: String(version) }] : [],
     )
     return { stamp, versions: versionsOf(packages) }
   } catch {

@@ -26,8 +26,8 @@ export type PackageList = {
   packages: Package[]
 }
 
-/** What every line begins and ends with; what stands before it is a log's. */
-const LINE = new RegExp(`${LISTING.source}(system|package|licence|packages)\\|(.*)\\|\\.\\s*$`)
+/** Behind what a log puts in front, where LISTING begins: what every line is. */
+const LINE = /^hybrid-images-(system|package|licence|packages)\|(.*)\|\.$/
 
 const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)
 
@@ -41,7 +41,8 @@ export function readPackageList(output: string): PackageList | undefined {
   let packages: Package[] = []
   let whole: PackageList | undefined
   for (const line of output.split('\n')) {
-    const [, kind, text = ''] = LINE.exec(line) ?? []
+    const at = line.search(LISTING)
+    const [, kind, text = ''] = (at >= 0 && LINE.exec(line.slice(at).trimEnd())) || []
     if (kind === undefined) continue
     const [first = '', second = '', arch = '', source = '', sourceVersion = ''] = text.split('|')
     if (kind === 'system') {

@@ -5,6 +5,7 @@
 import { readFile } from 'node:fs/promises'
 import imgmanifest from 'imgmanifest'
 import { BuildError, explain } from '../cli/errors.ts'
+import { oneLine } from '../cli/one-line.ts'
 
 /** What the tokens stand for. */
 export type PrototypeValues = {
@@ -55,7 +56,7 @@ export function fillPrototype(text: string, values: PrototypeValues, where: stri
   try {
     manifest = JSON.parse(filled)
   } catch (error) {
-    throw new BuildError(`Cannot use prototype "${where}": ${(error as Error).message}`, {
+    throw new BuildError(`Cannot use prototype "${where}": ${oneLine((error as Error).message)}`, {
       cause: error,
     })
   }
@@ -77,10 +78,11 @@ function withNumbers(manifest: Record<string, unknown>): Record<string, unknown>
     ...manifest,
     ...('image_size' in manifest && { image_size: number(manifest['image_size']) }),
     ...(Array.isArray(files) && {
-      files: files.map((file: Record<string, unknown>) => ({
-        ...file,
-        size: number(file['size']),
-      })),
+      files: files.map((file: unknown) =>
+        typeof file === 'object' && file !== null && 'size' in file
+          ? { ...file, size: number(file.size) }
+          : file,
+      ),
     }),
   }
 }

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import imgmanifest from 'imgmanifest'
 import { BuildError, explain } from '../cli/errors.ts'
+import { oneLine } from '../cli/one-line.ts'
 import { CPU_LEVELS, type CpuLevel } from '../host/accelerator.ts'
 import { type NamedRecord, namedRecords } from './inspect-records.ts'
 
@@ -23,6 +24,9 @@ export type ReadManifest = {
   file: { sha1: string; size: number; compression: string; datasetGuid: string | undefined }
 }
 
+const isCount = (value: unknown): value is number =>
+  Number.isSafeInteger(value) && Number(value) >= 0
+
 /**
  * Read a manifest, ours or another tool's.
  *
@@ -36,7 +40,7 @@ export async function readManifest(path: string): Promise<ReadManifest> {
   try {
     value = JSON.parse(text)
   } catch (error) {
-    throw new BuildError(`Cannot read manifest "${path}": ${(error as Error).message}`, {
+    throw new BuildError(`Cannot read manifest "${path}": ${oneLine((error as Error).message)}`, {
       cause: error,
     })
   }
@@ -58,11 +62,11 @@ export async function readManifest(path: string): Promise<ReadManifest> {
     Record<string, unknown> | undefined
   const size = file?.['size']
   const sha1 = file?.['sha1']
-  if (!file || typeof size !== 'number' || typeof sha1 !== 'string') {
+  if (!isCount(size) || typeof sha1 !== 'string' || !/^[0-9a-f]{40}$/.test(sha1)) {
     throw refuse('it names no file with a size and a sha1')
   }
   const imageSize = manifest['image_size']
-  const guid = file['dataset_guid']
+  const guid = file?.['dataset_guid']
   const tags = (manifest['tags'] ?? {}) as Record<string, unknown>
   const user = tags['default_user']
   const oneOf = <T extends string>(tag: string, values: readonly T[]) =>
@@ -72,7 +76,7 @@ export async function readManifest(path: string): Promise<ReadManifest> {
     name: String(manifest['name']),
     version: String(manifest['version']),
     type: String(manifest['type']),
-    imageSize: typeof imageSize === 'number' ? imageSize : undefined,
+    imageSize: isCount(imageSize) && imageSize > 0 ? imageSize : undefined,
     defaultUser: typeof user === 'string' ? user : 'root',
     firmware: oneOf('firmware', ['bios', 'uefi']),
     cpu: oneOf('cpu', CPU_LEVELS),
@@ -80,7 +84,7 @@ export async function readManifest(path: string): Promise<ReadManifest> {
     file: {
       sha1,
       size,
-      compression: String(file['compression']),
+      compression: String(file?.['compression']),
       datasetGuid: guid === undefined ? undefined : String(guid),
     },
   }

@@ -40,12 +40,15 @@ function isRecord(value: unknown): value is TestRecord {
   const { sha1, ok, runs } = (value ?? {}) as Partial<TestRecord>
   if (typeof sha1 !== 'string' || typeof ok !== 'boolean' || !Array.isArray(runs)) return false
   return runs.every((run: Partial<TestRun> | null) => {
-    const { firmware, ok: good, failed, at } = run ?? {}
+    const { firmware, hardware, ok: good, failed, at } = run ?? {}
     return (
       (firmware === 'bios' || firmware === 'uefi') &&
+      typeof hardware === 'string' &&
       typeof good === 'boolean' &&
       Array.isArray(failed) &&
-      typeof at === 'string'
+      failed.every((name) => typeof name === 'string') &&
+      typeof at === 'string' &&
+      !Number.isNaN(Date.parse(at))
     )
   })
 }
