@@ -42,7 +42,9 @@ export async function readVolumes(file: FileHandle, offset: number): Promise<num
     await read(offset + area.offset + text.offset, first),
     await read(offset + area.offset + SECTOR, text.bytes - first),
   ]
-  return volumesOf(Buffer.concat(pieces).toString('latin1')).map((start) => offset + start)
+  return volumesOf(Buffer.concat(pieces).toString('latin1'))
+    .map((start) => offset + start)
+    .filter(Number.isSafeInteger)
 }
 
 /** The first metadata area that the label's header lists. */
@@ -72,7 +74,7 @@ export function volumesOf(text: string): number[] {
   const extent = number('extent_size', physical!) * SECTOR
   if (!Number.isSafeInteger(start) || !Number.isSafeInteger(extent)) return []
   // A volume's own lines end where its first segment begins; only one of a single piece is of use.
-  const volumes = [...logical.matchAll(/segment_count = (\d+)\s+segment1 \{([^}]*)\}/g)]
+  const volumes = [...logical.matchAll(/segment_count = (\d+)\s+segment1 \{([^{}]*)\}/g)]
   return volumes
     .filter(([, count, segment]) => count === '1' && number('stripe_count', segment!) === 1)
     .map(([, , segment]) => ({
@@ -82,4 +84,5 @@ export function volumesOf(text: string): number[] {
     .filter(({ first, extents }) => Number.isSafeInteger(first) && extents > 0)
     .sort((a, b) => b.extents - a.extents)
     .map(({ first }) => start + first * extent)
+    .filter(Number.isSafeInteger)
 }

@@ -3,7 +3,15 @@
  * source of the format, are in records.ts; what follows what is checked in volume.ts.
  */
 import { BuildError } from '../cli/errors.ts'
-import { FEATURES, HEADER, MAGIC, OBJSET_ZVOL, RECORD_TYPES } from './records.ts'
+import {
+  FEATURES,
+  HEADER,
+  LARGEST_VOLUME,
+  LAST_SECOND,
+  MAGIC,
+  OBJSET_ZVOL,
+  RECORD_TYPES,
+} from './records.ts'
 
 export type StreamRecord =
   | { type: 'BEGIN'; name: string; guid: bigint; createdAtSeconds: number }
@@ -19,10 +27,6 @@ export class Misfit extends Error {}
 
 /** The largest block of a stream without the large-blocks feature. */
 const LARGEST_BLOCK = 131072n
-/** Sane bound for a volume: 1 PiB. A damaged offset must not make us write anywhere. */
-const LARGEST_VOLUME = 2n ** 50n
-/** The last second that a Date can hold. */
-const LAST_SECOND = 8_640_000_000_000n
 const NOTHING = Buffer.alloc(0)
 
 /** Names of the feature flags that are set in BEGIN's version word (bits 2 to 57). */

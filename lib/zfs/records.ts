@@ -12,6 +12,11 @@ export const MAGIC = 0x2f5bacbacn
 /** All-ones: a FREE to the end of the object. */
 export const TO_THE_END = 0xffff_ffff_ffff_ffffn
 
+/** Sane bound for a volume, 1 PiB: a damaged number must not make us write anywhere, or a file of that size. */
+export const LARGEST_VOLUME = 2n ** 50n
+/** The last second that a Date can hold. */
+export const LAST_SECOND = 8_640_000_000_000n
+
 export const RECORD_TYPES = [
   'BEGIN',
   'OBJECT',

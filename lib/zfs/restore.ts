@@ -7,7 +7,7 @@
 import { BuildError } from '../cli/errors.ts'
 import { type Blocks, writeSparse } from '../disk/blocks.ts'
 import { readStream, type StreamRecord } from './read.ts'
-import { DATA_OBJECT, volumeBytesOf } from './records.ts'
+import { DATA_OBJECT, LARGEST_VOLUME, volumeBytesOf } from './records.ts'
 
 export type StreamSummary = {
   name: string
@@ -21,9 +21,6 @@ export type StreamSummary = {
   /** Fletcher-4 of all before END, as zstreamdump prints it. */
   checksum: string
 }
-
-/** Sane bound for a volume, 1 PiB: a file of that size is not made for a damaged number. */
-const LARGEST_VOLUME = 2n ** 50n
 
 /** Follows a stream record by record, and knows what it holds at its end. */
 class Summary {

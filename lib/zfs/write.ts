@@ -15,6 +15,8 @@ import {
   endRecord,
   freeObjectsRecord,
   freeRecord,
+  LARGEST_VOLUME,
+  LAST_SECOND,
   LONGEST_NAME,
   objectRecord,
   PROPERTIES_OBJECT,
@@ -103,16 +105,18 @@ function checkSource(source: ZvolSource): void {
       `Cannot write a stream with volblocksize ${volblocksize}: a power of two from 512 to 131072 is needed`,
     )
   }
-  if (!/^[^@]+@[^@]+$/.test(name) || Buffer.byteLength(name) > LONGEST_NAME) {
+  if (!/^[^@\0]+@[^@\0]+$/.test(name) || Buffer.byteLength(name) > LONGEST_NAME) {
     throw new BuildError(`Cannot write a stream named "${name}": it has to be <dataset>@<snapshot>`)
   }
   if (guid <= 0n || guid > TO_THE_END) {
     throw new BuildError(`Cannot write a stream with guid ${guid}: it has 64 bits, and is not 0`)
   }
-  if (!Number.isSafeInteger(bytes) || bytes <= 0) {
+  if (!Number.isSafeInteger(bytes) || bytes <= 0 || BigInt(bytes) > LARGEST_VOLUME) {
     throw new BuildError(`Cannot write a stream of a volume of ${bytes} bytes`)
   }
-  if (!Number.isSafeInteger(createdAtSeconds) || createdAtSeconds < 0) {
+  // What readStream refuses is not to be written.
+  const seconds = Number.isSafeInteger(createdAtSeconds) ? BigInt(createdAtSeconds) : -1n
+  if (seconds < 0n || seconds > LAST_SECOND) {
     throw new BuildError(`Cannot write a stream of a snapshot made in second ${createdAtSeconds}`)
   }
 }
