@@ -10,7 +10,8 @@ import { BuildError } from '../cli/errors.ts'
 // Colours, cursor movements, character sets, private modes.
 // eslint-disable-next-line no-control-regex
 const CONTROLS = /\x1b(?:\[[0-9;?=]*[A-Za-z@]|[()][A-Z0-9]|[=>78cDEHM])/g
-const UNFINISHED = /\x1b(?:[()]|\[[0-9;?=]*)?$/
+// No longer than any that a terminal knows: what has no end is text.
+const UNFINISHED = /\x1b(?:[()]|\[[0-9;?=]{0,40})?$/
 
 /** Text without terminal control sequences and carriage returns. */
 export function plainText(text: string): string {

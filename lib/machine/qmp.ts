@@ -56,7 +56,12 @@ export class Qmp {
     const lines = (this.#rest + text).split('\n')
     this.#rest = lines.pop()!
     for (const line of lines) {
-      const message = JSON.parse(line) as Message
+      const message = messageIn(line)
+      if (!message) {
+        // Nothing that follows can be told from what it answers.
+        this.#socket.destroy()
+        return
+      }
       if (message.event !== undefined) this.#onEvent(message.event, message.data ?? {})
       // Greeting and events answer nothing.
       if (!('return' in message || message.error)) continue
@@ -64,5 +69,14 @@ export class Qmp {
       if (message.error) waiting?.fail(new BuildError(`QEMU refused: ${message.error.desc}`))
       else waiting?.done(message.return)
     }
+  }
+}
+
+function messageIn(line: string): Message | undefined {
+  try {
+    const message: unknown = JSON.parse(line)
+    return typeof message === 'object' && message !== null ? (message as Message) : undefined
+  } catch {
+    return undefined
   }
 }

@@ -75,7 +75,10 @@ export const instanceChecks: readonly Check[] = [
     title: 'name servers from sdc:resolvers',
     ask: 'resolvectl dns 2>/dev/null; grep ^nameserver /etc/resolv.conf',
     judge(said, { instance }) {
-      return containsAll([...new Set(said.match(/\d+(\.\d+){3}/g) ?? [])], [instance.resolver])
+      return containsAll(
+        [...new Set(said.match(/\b\d{1,3}(?:\.\d{1,3}){3}\b/g) ?? [])],
+        [instance.resolver],
+      )
     },
   },
   {

@@ -39,7 +39,9 @@ export class MetadataSession {
 
   /** Take bytes, in pieces of any size; returns what is to be sent back. */
   feed(bytes: Buffer): Buffer {
-    const lines = (this.#rest + bytes.toString('latin1')).split('\n')
+    // Only what is new is looked through: a port without line ends would be read again with every piece.
+    const [first = '', ...others] = bytes.toString('latin1').split('\n')
+    const lines = [this.#rest + first, ...others]
     this.#rest = lines.pop()!
     const answers = lines.map((line) => (this.#skipped() ? REFUSED : this.#answer(line)))
     if (this.#rest.length > LONGEST_LINE) {
@@ -61,7 +63,7 @@ export class MetadataSession {
     if (text.startsWith('V2 ') && !this.#options.onlyV1) return this.#answerV2(text)
     const [, verb, key] = /^(?:(GET) (\S.*)|KEYS)$/.exec(text) ?? []
     if (verb === undefined && text !== 'KEYS') return REFUSED
-    const value = verb ? this.#metadata.get(key!) : this.#metadata.keys().join('\n')
+    const value = verb ? this.#metadata.get(fromLatin1(key!)) : this.#metadata.keys().join('\n')
     const answer = value === undefined ? 'NOTFOUND' : 'SUCCESS'
     this.#options.onRequest?.({ version: 1, verb: verb ?? 'KEYS', key, answer })
     return value === undefined ? 'NOTFOUND\n' : `SUCCESS\n${dotted(value)}.\n`
@@ -110,6 +112,7 @@ export class MetadataSession {
 
 const REFUSED = 'invalid command\n'
 const utf8 = (text: string) => Buffer.from(text)
+const fromLatin1 = (text: string) => Buffer.from(text, 'latin1').toString()
 
 /** Lines of a version 1 value: one that starts with a dot gets a second, as a lone dot ends it. */
 const dotted = (value: string) =>
