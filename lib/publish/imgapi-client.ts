@@ -5,6 +5,7 @@
  * be sent again until then, and is activated: from there on it is for all to see and its file can't change.
  */
 import { BuildError } from '../cli/errors.ts'
+import { oneLine } from '../cli/one-line.ts'
 import type { Answer } from './http.ts'
 import { ask, type Ask, jsonObject, Refused, type Server } from './server.ts'
 
@@ -117,7 +118,7 @@ export class ImgapiClient {
   #image({ text, status }: Answer, request: string): ServersImage {
     const image = jsonObject(text)
     const state = image?.['state']
-    if (!image || typeof state !== 'string') {
+    if (!image || typeof state !== 'string' || !/^\w{1,40}$/.test(state)) {
       const { title, url } = this.#server
       throw new BuildError(
         `Cannot read the answer of ${title} at ${url.host} to ${request}: status ${status}, but no image`,
@@ -129,7 +130,9 @@ export class ImgapiClient {
     const channels: unknown = image['channels']
     return {
       state,
-      channels: Array.isArray(channels) ? channels.map(String) : undefined,
+      channels: Array.isArray(channels)
+        ? channels.filter((name) => typeof name === 'string').map((name) => oneLine(name))
+        : undefined,
       file: isFile(file) ? { sha1: file.sha1, size: file.size } : undefined,
     }
   }
@@ -140,6 +143,7 @@ function isFile(value: unknown): value is { sha1: string; size: number } {
   return (
     'sha1' in value &&
     typeof value.sha1 === 'string' &&
+    /^[0-9a-f]{40}$/.test(value.sha1) &&
     'size' in value &&
     typeof value.size === 'number'
   )

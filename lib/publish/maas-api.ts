@@ -11,6 +11,7 @@ import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { BuildError } from '../cli/errors.ts'
+import { oneLine } from '../cli/one-line.ts'
 import { $ } from '../cli/run.ts'
 import { stopSignal } from '../cli/session.ts'
 import { authorization, type MaasKey } from './maas-key.ts'
@@ -71,6 +72,10 @@ export function maasApi(
     url,
     async request(method, path, options = {}) {
       const { form = {}, upload, undo = false, stallSeconds = 60 } = options
+      if (!URL.canParse(path, base.href)) {
+        const named = oneLine(path)
+        throw new BuildError(`Cannot go on with MAAS at ${url}: "${named}" is no address`)
+      }
       const target = new URL(path, base)
       // The key is for this server: nothing that it says sends it to another.
       if (target.origin !== base.origin) {
@@ -136,7 +141,8 @@ export function parseJson(what: string, url: string, text: string): unknown {
 
 /** MAAS' own words: of fields as `name: what is wrong`, of a page its text, in one line. */
 export function wordsOf(text: string): string {
-  let words = text.replaceAll(/<(style|script)[^]*?<\/\1>|<[^>]*>/g, ' ')
+  // Of a page its beginning: each tag without an end would be looked for in all of it.
+  let words = text.slice(0, 1 << 14).replaceAll(/<(style|script)[^]*?<\/\1>|<[^<>]*>/g, ' ')
   try {
     const fields: unknown = JSON.parse(text)
     if (typeof fields === 'object' && fields !== null) {
@@ -147,7 +153,7 @@ export function wordsOf(text: string): string {
   } catch {
     // no JSON: plain text, or a proxy's page
   }
-  return words.replaceAll(/\s+/g, ' ').trim().slice(0, 300)
+  return oneLine(words)
 }
 
 /** An answer that is a refusal, as an operator's error. */

@@ -9,6 +9,7 @@
  * maasserver/forms.
  */
 import { BuildError } from '../cli/errors.ts'
+import { oneLine } from '../cli/one-line.ts'
 import type { Format } from '../image/formats.ts'
 import type { MaasApi } from './maas-api.ts'
 
@@ -69,7 +70,7 @@ export function resourceOf(value: unknown, url: string): Resource {
       const { filetype, sha256, size, complete, progress, upload_uri: uploadUri } = file
       if (typeof sha256 !== 'string' || typeof size !== 'number') throw strange()
       return {
-        filetype: String(filetype),
+        filetype: typeof filetype === 'string' ? oneLine(filetype) : 'unknown',
         sha256,
         size,
         complete: complete === true,

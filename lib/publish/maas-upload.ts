@@ -9,6 +9,7 @@
 import { open, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BuildError, explain } from '../cli/errors.ts'
+import { oneLine } from '../cli/one-line.ts'
 import { ATTEMPTS, isStale, type MaasApi, refused } from './maas-api.ts'
 import { countRegions, readResource, type ResourceFile } from './maas-resource.ts'
 
@@ -77,7 +78,8 @@ export async function uploadParts(
       size = Math.max(SMALLEST_PART, Math.floor(size / 2))
       continue
     }
-    if (answer.status === 400 && SPOILT.test(answer.text)) return `MAAS says: ${answer.text}`
+    if (answer.status === 400 && SPOILT.test(answer.text))
+      return `MAAS says: ${oneLine(answer.text)}`
     failures += 1
     const what = `upload ${content.path} to MAAS at byte ${offset}`
     if (!answer.passing || failures >= ATTEMPTS) throw refused(what, api.url, answer)

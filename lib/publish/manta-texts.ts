@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { BuildError } from '../cli/errors.ts'
 import { log } from '../cli/log.ts'
+import { oneLine } from '../cli/one-line.ts'
 import { act } from '../cli/run.ts'
 import type { Build } from './manta-build.ts'
 import type { MantaClient } from './manta-client.ts'
@@ -40,7 +41,7 @@ export async function renewPointer(
       const there = await client.get(pointer)
       if (there === text) return false
       if (there !== undefined && isNewer(there, stamp)) {
-        log.info(`${pointer} points to a newer build, ${there.trim()}: left as it is`)
+        log.info(`${pointer} points to a newer build, ${oneLine(there)}: left as it is`)
         return false
       }
       await client.put(pointer, text, md5OfText(text)).catch((error: unknown) => {

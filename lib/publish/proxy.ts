@@ -32,9 +32,18 @@ export function proxyFor(url: URL, env: NodeJS.ProcessEnv = process.env): URL | 
   throw new UsageError(`Cannot use proxy "${proxy}": it has to be an http:// address`)
 }
 
+/** As it is where what stands behind a % is no character: it was meant so. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
 function authorization({ username, password }: URL): Record<string, string> {
   if (username === '') return {}
-  const words = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
+  const words = `${decoded(username)}:${decoded(password)}`
   return { 'proxy-authorization': `Basic ${Buffer.from(words).toString('base64')}` }
 }
 

@@ -8,6 +8,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { BuildError } from '../cli/errors.ts'
 import { log } from '../cli/log.ts'
+import { oneLine } from '../cli/one-line.ts'
 import { session, stopSignal } from '../cli/session.ts'
 import { type Answer, ConnectionError, exchange, type FileBody, type Request } from './http.ts'
 import type { SigningKey } from './ssh-key.ts'
@@ -140,12 +141,11 @@ const HINTS: Record<number, string> = {
 
 function refusal(server: Server, { method, path }: Ask, { status, headers, text }: Answer) {
   const body = jsonObject(text)
-  const code = typeof body?.['code'] === 'string' ? body['code'] : undefined
-  const said = typeof body?.['message'] === 'string' ? body['message'] : firstLine(text)
+  const code = typeof body?.['code'] === 'string' ? oneLine(body['code']) : undefined
+  const said = typeof body?.['message'] === 'string' ? oneLine(body['message']) : firstLine(text)
   const location = status >= 300 && status < 400 && headers.location
-  const what = [status, code, location && `go to ${location}`].filter(Boolean).join(' ')
-  // Fields that it minds, as in a 422: `{ field: "name", code: "Invalid" }`.
-  const minds = Array.isArray(body?.['errors']) ? `: ${JSON.stringify(body['errors'])}` : ''
+  const what = [status, code, location && `go to ${oneLine(location)}`].filter(Boolean).join(' ')
+  const minds = mindedFields(body?.['errors'])
   return new Refused(
     `${server.title} at ${server.url.host} refused ${method} ${path}: ${what}${said && `, ${said}`}${minds}`,
     HINTS[status],
@@ -154,12 +154,26 @@ function refusal(server: Server, { method, path }: Ask, { status, headers, text 
   )
 }
 
+/** Fields that it minds, as in a 422: `{ field: "name", code: "Invalid" }`. */
+function mindedFields(errors: unknown): string {
+  if (!Array.isArray(errors)) return ''
+  try {
+    return `: ${oneLine(JSON.stringify(errors))}`
+  } catch {
+    return '' // it nests them deeper than anybody reads
+  }
+}
+
+/** A page's words: what is looked at of it is not more than is shown by far. */
 const firstLine = (text: string) =>
-  text
-    .replaceAll(/<[^>]*>/g, ' ')
-    .trim()
-    .split('\n')[0]!
-    .slice(0, 200)
+  oneLine(
+    text
+      .slice(0, 1 << 14)
+      .replaceAll(/<[^<>]*>/g, ' ')
+      .trim()
+      .split('\n')[0]!,
+    200,
+  )
 
 /** The object that a text is in JSON, or undefined. */
 export function jsonObject(text: string): Readonly<Record<string, unknown>> | undefined {

@@ -69,7 +69,7 @@ function ask(path: string, kind: number, content: Buffer, answer: number): Promi
       received = Buffer.concat([received, piece])
       if (received.length < 5) return
       const length = received.readUInt32BE()
-      if (length > LONGEST_ANSWER) return refuse('it is no ssh agent')
+      if (length === 0 || length > LONGEST_ANSWER) return refuse('it is no ssh agent')
       if (received.length < 4 + length) return
       if (received[4] !== answer) return refuse('it refused')
       resolve(new Fields(received.subarray(5, 4 + length)))
@@ -105,5 +105,10 @@ export async function agentSign(
   const content = Buffer.concat([field(blob), field(Buffer.from(text)), uint32(flags)])
   const fields = await ask(path, SIGN_REQUEST, content, SIGN_RESPONSE)
   // Of a public key of ssh it is one of the four that sign; the types say more.
-  return sshpk.parseSignature(fields.bytes(), key.type as sshpk.AlgorithmType, 'ssh')
+  const signature = fields.bytes()
+  try {
+    return sshpk.parseSignature(signature, key.type as sshpk.AlgorithmType, 'ssh')
+  } catch (cause) {
+    throw new BuildError('Cannot read the signature of the ssh agent', { cause })
+  }
 }
