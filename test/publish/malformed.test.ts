@@ -99,6 +99,11 @@ const someAnswer = fc.oneof(
   { weight: 2, arbitrary: damaged(Buffer.from('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}')) },
 )
 
+/** One of IMGAPI, as it is but for a value or two. */
+const someImage = changedJson(image).map((value) =>
+  Buffer.from(`HTTP/1.1 200 OK\r\n\r\n${JSON.stringify(value)}`),
+)
+
 /** A server that says the same to everybody, and closes. */
 async function speaking<T>(
   use: (port: number, say: (bytes: Buffer) => void) => Promise<T>,
@@ -130,7 +135,7 @@ const serverAt = (port: number): Server => ({
 const wire = suite('answers of a server')
 wire('are an image of IMGAPI, or refused in a line', () =>
   speaking((port, say) =>
-    holds(70, someAnswer, async (bytes) => {
+    holds(100, fc.oneof(someImage, someAnswer), async (bytes) => {
       say(bytes)
       const client = new ImgapiClient(serverAt(port), undefined)
       const error = await told(async () => {
