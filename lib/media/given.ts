@@ -5,6 +5,7 @@
 import { readFile, rm } from 'node:fs/promises'
 import { basename, resolve } from 'node:path'
 import { BuildError, explain, UsageError } from '../cli/errors.ts'
+import { parseUrl } from '../cli/options.ts'
 import { type Digest, parseChecksums } from './checksums.ts'
 import { fetchFile, type FetchOptions } from './fetch.ts'
 import { withLock } from './lock.ts'
@@ -19,9 +20,11 @@ export type GivenMedia = {
 
 export const isAddress = (text: string) => /^https?:\/\//.test(text)
 
-/** @throws {UsageError} when an address has no digest */
+/** @throws {UsageError} when an address is none, or has no digest */
 export function checkGiven({ iso, checksum }: GivenMedia): void {
-  if (!isAddress(iso) || checksum !== undefined) return
+  if (!isAddress(iso)) return
+  parseUrl(iso)
+  if (checksum !== undefined) return
   throw new UsageError(`Cannot trust ${iso} without --checksum`, {
     hint: 'Give the SHA-256 or SHA-512 of the file, or a file with a list of them',
   })

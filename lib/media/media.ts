@@ -134,10 +134,24 @@ async function cachedMedia(source: MediaSource, cache: string, notePath: string)
       hint: 'Fetch it once with a network, or name a file with --iso or --base',
     })
   if (text === undefined) throw missing(`the cache ${cache} has none`)
-  const note = JSON.parse(text) as Note
+  const note = readNote(text)
+  if (!note) throw missing(`its note ${notePath} is damaged`)
   const path = placeOf(cache, note)
   if (!(await isWhole(path, note.digest))) throw missing(`${path} is gone or damaged`)
   return { ...note, path }
+}
+
+/** A note as it was written; undefined: it is none. */
+function readNote(text: string): Note | undefined {
+  try {
+    const { name, digest, from } = JSON.parse(text) as Partial<Note>
+    const { algorithm, hex } = digest ?? {}
+    if (typeof name !== 'string' || typeof from !== 'string' || typeof hex !== 'string') return
+    if (algorithm !== 'sha256' && algorithm !== 'sha512') return
+    return { name, digest: { algorithm, hex }, from }
+  } catch {
+    return undefined
+  }
 }
 
 /** The newest media that the first root with a list of it has. */
@@ -203,10 +217,14 @@ const exactly = (name: string) => new RegExp(`^${name.replaceAll(/[.*+?^${}()|[\
 async function newestLink(page: string, file: RegExp, work: string, options: FetchOptions) {
   const path = join(work, 'page')
   await fetchFile(page, path, { ...options, report: () => {} })
-  const text = await readFile(path, 'utf8')
-  const links = [...text.matchAll(/\bhref\s*=\s*["']?([^"'\s>]+)/gi)].flatMap(([, link]) =>
-    URL.canParse(link!, page) ? [new URL(link!, page)] : [],
-  )
+  return newestLinkIn(await readFile(path, 'utf8'), page, file)
+}
+
+/** The same of a page's text. @throws {BuildError} when it has none */
+export function newestLinkIn(text: string, page: string, file: RegExp) {
+  const links = [...text.matchAll(/\bhref\s*=\s*["']?([^"'\s>]+)/gi)]
+    .flatMap(([, link]) => (URL.canParse(link!, page) ? [new URL(link!, page)] : []))
+    .filter(({ protocol }) => /^https?:$/.test(protocol)) // others have no folder
   const byName = new Map(links.map((link) => [link.pathname.split('/').at(-1)!, link]))
   const name = newestMatch(byName.keys(), file, page)
   return { name, folder: new URL('.', byName.get(name)!).href, found: file.exec(name)! }

@@ -39,7 +39,8 @@ async function labelOf(path: string): Promise<string> {
 /** `[general]` of a .treeinfo. */
 export function readTreeinfo(text: string): string | undefined {
   const general = /^\[general\]$([^]*?)(?=^\[|$(?![^]))/m.exec(text)?.[1] ?? ''
-  const field = (name: string) => new RegExp(`^${name}\\s*=\\s*(.*?)\\s*$`, 'm').exec(general)?.[1]
+  const field = (name: string) =>
+    new RegExp(`^${name}[^\\S\\n]*=(.*)$`, 'm').exec(general)?.[1]?.trim()
   const family = field('family')
   return family === undefined ? undefined : `${family} ${field('version')} ${field('arch')}`
 }

@@ -25,7 +25,16 @@ export type Trust = {
 }
 
 const plain = (fingerprint: string) => fingerprint.replaceAll(/\s/g, '').toLowerCase()
-const BLOCK = /-----BEGIN PGP PUBLIC KEY BLOCK-----[^]*?-----END PGP PUBLIC KEY BLOCK-----\n?/g
+const BEGIN = '-----BEGIN PGP PUBLIC KEY BLOCK-----'
+const END = '-----END PGP PUBLIC KEY BLOCK-----'
+
+/** A vendor's file may hold one armour behind another, and words around them. */
+function armours(text: string): string[] {
+  return text.split(BEGIN).flatMap((part, i) => {
+    const end = part.indexOf(END)
+    return i === 0 || end < 0 ? [] : [`${BEGIN}${part.slice(0, end)}${END}\n`]
+  })
+}
 const isArmoured = (bytes: Buffer) =>
   bytes.subarray(0, 64).toString('latin1').includes('-----BEGIN PGP')
 
@@ -35,10 +44,9 @@ async function trustedKeys({ keys, pins }: Trust): Promise<Key[]> {
   const found: Key[] = []
   for (const [name, bytes] of keys) {
     try {
-      // A vendor's file may hold one armour behind another, and words around them.
-      const blocks = [...bytes.toString('utf8').matchAll(BLOCK)]
+      const blocks = armours(bytes.toString('utf8'))
       if (blocks.length === 0) found.push(...(await openpgp.readKeys({ binaryKeys: bytes })))
-      for (const [armoredKeys] of blocks) {
+      for (const armoredKeys of blocks) {
         found.push(...(await openpgp.readKeys({ armoredKeys })))
       }
     } catch (error) {

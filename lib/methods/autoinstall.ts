@@ -66,35 +66,44 @@ export function autoinstallProblems(text: string): string[] {
   if (!text.startsWith('#cloud-config\n')) return ['the first line is not #cloud-config']
   let document: unknown
   try {
-    document = parse(text)
+    document = parse(text, { logLevel: 'error' })
   } catch (error) {
     return [`not YAML: ${(error as Error).message.split('\n')[0]}`]
   }
-  const { autoinstall, ...others } = (document ?? {}) as Record<string, unknown>
+  const { autoinstall: answers, ...others } = isMapping(document) ? document : {}
   const stray = Object.keys(others).map((key) => `unknown key ${key} beside autoinstall`)
-  if (typeof autoinstall !== 'object' || autoinstall === null) {
-    return [...stray, 'autoinstall is missing']
-  }
-  const answers = autoinstall as Record<string, unknown>
-  const storage = answers['storage'] as { config?: unknown } | undefined
+  if (!isMapping(answers)) return [...stray, 'autoinstall is missing']
+  const storage = answers['storage'] as { config?: unknown } | null | undefined
   return [
     ...stray,
     ...NEEDED.filter((key) => answers[key] === undefined).map((key) => `${key} is missing`),
     ...checkRules(answers, RULES, ''),
-    ...(Array.isArray(storage?.config) ? checkStorage(storage.config as Action[]) : []),
+    ...(Array.isArray(storage?.config) ? checkStorage(storage.config as unknown[]) : []),
   ]
+}
+
+const isMapping = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** YAML has values that contain themselves. */
+function shown(value: unknown): string {
+  try {
+    return JSON.stringify(value)
+  } catch {
+    return 'a value without an end'
+  }
 }
 
 function checkRules(value: Record<string, unknown>, rules: Rules, where: string): string[] {
   return Object.entries(value).flatMap(([key, inner]) => {
-    const rule = rules[key]
+    const rule = Object.hasOwn(rules, key) ? rules[key] : undefined
     const name = `${where}${key}`
     if (rule === undefined) return [`unknown key ${name}`]
     if (typeof rule === 'object') {
-      if (typeof inner !== 'object' || inner === null) return [`${name} is no mapping`]
-      return checkRules(inner as Record<string, unknown>, rule, `${name}.`)
+      if (!isMapping(inner)) return [`${name} is no mapping`]
+      return checkRules(inner, rule, `${name}.`)
     }
-    return fits(inner, rule) ? [] : [`${name} is no ${rule}: ${JSON.stringify(inner)}`]
+    return fits(inner, rule) ? [] : [`${name} is no ${rule}: ${shown(inner)}`]
   })
 }
 
@@ -106,12 +115,17 @@ function fits(value: unknown, rule: Exclude<Rule, Rules>): boolean {
   return rule === 'list' || value.every((command) => typeof command === 'string')
 }
 
+const isAction = (value: unknown): value is Action =>
+  isMapping(value) && typeof value['type'] === 'string' && typeof value['id'] === 'string'
+
 /** Every action known, every reference to one that stands before it, and what boots from BIOS and UEFI. */
-function checkStorage(actions: readonly Action[]): string[] {
-  const problems: string[] = []
+function checkStorage(listed: readonly unknown[]): string[] {
+  const actions = listed.filter(isAction)
+  const problems =
+    actions.length < listed.length ? ['storage: not all actions have a type and id'] : []
   const known = new Set<string>()
   for (const { type = '', id = '', ...rest } of actions) {
-    const rule = ACTIONS[type]
+    const rule = Object.hasOwn(ACTIONS, type) ? ACTIONS[type] : undefined
     if (!rule) problems.push(`storage: unknown type ${type}`)
     if (id === '' || known.has(id)) problems.push(`storage: id "${id}" of a ${type} is not its own`)
     for (const key of Object.keys(rest)) {
@@ -122,7 +136,9 @@ function checkStorage(actions: readonly Action[]): string[] {
     for (const key of rule?.refers ?? []) {
       for (const other of [rest[key]].flat()) {
         if (typeof other !== 'string' || !known.has(other)) {
-          problems.push(`storage: ${key} of ${type} ${id} is ${String(other)}, which is not there`)
+          problems.push(
+            `storage: ${key} of ${type} ${id} is ${typeof other === 'string' ? other : shown(other)}, which is not there`,
+          )
         }
       }
     }

@@ -123,7 +123,7 @@ function checkCommand(
   [name, ...rest]: string[],
   known: Record<string, Rule | undefined>,
 ): string[] {
-  const rule = known[name!]
+  const rule = Object.hasOwn(known, name ?? '') ? known[name!] : undefined
   if (!rule) return [`unknown command ${name}`]
   const options = rest.filter((word) => word.startsWith('--'))
   const plain = rest.length - options.length

@@ -5,6 +5,7 @@
  * Source: cloud-init's documentation, "User data formats".
  */
 import { UsageError } from '../cli/errors.ts'
+import { oneLine } from '../cli/one-line.ts'
 
 /** First lines, and the type of a MIME part; text/plain parts are told apart by cloud-init itself. */
 const KINDS: readonly (readonly [RegExp, string])[] = [
@@ -46,20 +47,31 @@ export async function checkUserData(text: string, path: string): Promise<void> {
     throw refuse(
       text.trim() === ''
         ? 'it is empty'
-        : `cloud-init knows nothing that begins with line 1, "${first.trim().slice(0, 60)}"`,
+        : `cloud-init knows nothing that begins with line 1, "${oneLine(first, 60)}"`,
       'It begins with #cloud-config, #!, #include or #cloud-boothook, or is a MIME message',
     )
   }
   if (type !== 'text/cloud-config') return
   const { parseDocument } = await import('yaml') // not for every command
-  const document = parseDocument(text, { prettyErrors: true })
+  let document
+  try {
+    document = parseDocument(text, { prettyErrors: true, logLevel: 'error' })
+  } catch (error) {
+    throw refuse(`it is no YAML: ${oneLine((error as Error).message)}`) // nested too deep
+  }
   const [error] = document.errors
   if (error) {
     const [where] = error.linePos ?? []
     const what = error.message.split('\n')[0]!.replace(/ at line \d+, column \d+:?$/, '')
     throw refuse(`line ${where?.line ?? 1} is no YAML: ${what}`)
   }
-  const content: unknown = document.toJS()
+  let content: unknown
+  try {
+    content = document.toJS()
+  } catch (error) {
+    // An alias of nothing, or so many of them that it would grow without an end.
+    throw refuse(`it is no YAML: ${oneLine((error as Error).message)}`)
+  }
   if (content !== null && (typeof content !== 'object' || Array.isArray(content))) {
     throw refuse('it is no mapping of keys to values', 'As in: packages: [tmux]')
   }
