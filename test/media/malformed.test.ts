@@ -86,7 +86,7 @@ signatures('are found in time that grows with the file', async () => {
     '\n',
     '=',
   ]) {
-    const text = piece.repeat(Math.ceil(400_000 / piece.length))
+    const text = piece.repeat(Math.ceil(1_500_000 / piece.length))
     await soon(async () => {
       await told(() => checkKeys({ ...trust, keys: new Map([['x', Buffer.from(text)]]) }))
       await told(() => verifyClearsigned('SUMS', text, trust))
@@ -271,7 +271,7 @@ files('have notes that say a release, or nothing', async () => {
   )
   for (const piece of ['[general]\n', 'family = ', ' ', 'x ', '\n']) {
     await soon(() =>
-      readTreeinfo(`[general]\nfamily = ${piece.repeat(Math.ceil(300_000 / piece.length))}`),
+      readTreeinfo(`[general]\nfamily = x${piece.repeat(Math.ceil(300_000 / piece.length))}x`),
     )
   }
 })
