@@ -13,6 +13,7 @@ import { createGunzip } from 'node:zlib'
 import { extract } from 'tar-stream'
 import StreamZip from 'node-stream-zip'
 import { BuildError, explain } from '../lib/cli/errors.ts'
+import { oneLine } from '../lib/cli/one-line.ts'
 import { stopSignal } from '../lib/cli/session.ts'
 
 /** Paths below the tarball's one directory. */
@@ -111,6 +112,9 @@ export async function extractPlatform(
         entry.resume()
         continue
       }
+      if (found.has(part)) {
+        throw new BuildError(`Cannot use "${shown}": it has ${WANTED[part]} twice`)
+      }
       const path = join(into, part)
       found.set(part, { path, ...(await writeSparse(entry as AsyncIterable<Uint8Array>, path)) })
     }
@@ -134,7 +138,9 @@ export async function extractPlatform(
       },
     )
   }
-  const archive = await plainArchive(of('archive'), into)
+  const archive = await plainArchive(of('archive'), into).catch((error: unknown) => {
+    throw damaged(error, `${shown}: ${WANTED.archive}`)
+  })
   const hash = found.get('hash')
   if (hash) {
     const said = (await readFile(hash.path, 'utf8')).trim()
@@ -164,7 +170,12 @@ async function plainArchive(archive: Written, into: string): Promise<Written> {
   await file.read(magic, 0, 2, 0).finally(() => file.close())
   if (magic.readUInt16BE(0) !== 0x1f8b) return archive
   const path = join(into, 'archive.plain')
-  const plain = await writeSparse(createReadStream(archive.path).pipe(createGunzip()), path)
+  const unpacked = createGunzip()
+  // By pipeline: an error of either stream ends the other.
+  const [plain] = await Promise.all([
+    writeSparse(unpacked, path),
+    pipeline(createReadStream(archive.path), unpacked, { signal: stopSignal() }),
+  ])
   await rename(path, archive.path)
   return { ...plain, path: archive.path }
 }
@@ -212,10 +223,10 @@ export async function openTarball(
     const stream = (await zip.stream(name)) as Readable
     return { stream, shown: `${path}: ${basename(name)}`, bytes, close: () => zip.close() }
   } catch (error) {
-    await zip.close()
+    await zip.close().catch(() => {}) // it says again what is wrong with the file
     if (error instanceof BuildError) throw error
     throw new BuildError(
-      `Cannot use "${path}": it is a damaged zip file (${(error as Error).message})`,
+      `Cannot use "${path}": it is a damaged zip file (${oneLine((error as Error).message)})`,
     )
   }
 }

@@ -82,23 +82,28 @@ function childrenOf(volume: Volume, directory: Inode): { name: string; inode: In
     .sort(byName)
 }
 
+/** Longer than Solaris opens: deeper there is nothing but damage, which would have no end for us. */
+const LONGEST_PATH = 4096
+
 function* walkBelow(
   volume: Volume,
   directory: Inode,
   path: string,
-  above: Set<number>,
+  seen: Set<number>,
 ): Generator<Walked> {
-  if (above.has(directory.number)) {
-    throw new BuildError(
-      `Cannot read "${volume.pages.path}": directory "${path}" is inside of itself`,
-      { hint: 'The image is damaged' },
-    )
-  }
+  const wrong = (what: string) =>
+    new BuildError(`Cannot read "${volume.pages.path}": directory "${path.slice(0, 80)}" ${what}`, {
+      hint: 'The image is damaged',
+    })
+  // A directory has one place: with two in each of thirty a walk would take for ever.
+  if (seen.has(directory.number)) throw wrong('is inside of itself, or in two places')
+  if (path.length > LONGEST_PATH) throw wrong('is deeper than a path can say')
+  seen.add(directory.number)
   for (const { name, inode } of childrenOf(volume, directory)) {
     const here = `${path}/${name}`
     yield { path: here, ...statusOf(volume, inode) }
     if (isDirectory(inode)) {
-      yield* walkBelow(volume, inode, here, new Set([...above, directory.number]))
+      yield* walkBelow(volume, inode, here, seen)
     }
   }
 }

@@ -40,12 +40,21 @@ export function removeFile(volume: Volume, path: string): void {
   })
 }
 
+/** Longer than Solaris opens. */
+const LONGEST_PATH = 4096
+
 /** Everything in a directory that goes itself: its entries need no care. */
 function removeBelow(volume: Volume, path: string, directory: Inode, above: Set<number>): void {
   if (above.has(directory.number)) {
     throw new BuildError(`Cannot remove "${path}" in the image: it is inside of itself`, {
       hint: 'The image is damaged',
     })
+  }
+  if (path.length > LONGEST_PATH) {
+    throw new BuildError(
+      `Cannot remove "${path.slice(0, 80)}..." in the image: it is deeper than a path can say`,
+      { hint: 'The image is damaged' },
+    )
   }
   for (const { name, inode: number } of entriesOf(volume, directory)) {
     if (name === '.' || name === '..') continue
