@@ -51,7 +51,7 @@ const clear = String(
 const signatures = suite('signatures, whatever is there in their place')
 signatures('vouch for what was signed, and for nothing else', () =>
   holds(
-    60,
+    40,
     fc.oneof(
       fc.tuple(fc.oneof(damaged(signature), damaged(binary), anyBytes(80)), fc.constant(data)),
       fc.tuple(fc.constantFrom(signature, binary), damaged(data)),
@@ -86,7 +86,8 @@ signatures('are found in time that grows with the file', async () => {
     '\n',
     '=',
   ]) {
-    const text = piece.repeat(Math.ceil(1_500_000 / piece.length))
+    // An armour's beginning is long: squared shows late.
+    const text = piece.repeat(Math.ceil((piece.length > 30 ? 1_200_000 : 100_000) / piece.length))
     await soon(async () => {
       await told(() => checkKeys({ ...trust, keys: new Map([['x', Buffer.from(text)]]) }))
       await told(() => verifyClearsigned('SUMS', text, trust))
