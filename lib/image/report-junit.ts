@@ -8,7 +8,7 @@ import type { Evidence } from './test-report.ts'
 
 // XML 1.0 has no form for other control characters.
 // eslint-disable-next-line no-control-regex
-const NOT_IN_XML = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]/g
+const NOT_IN_XML = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff]/g
 const ESCAPES: Record<string, string> = {
   '&': '&amp;',
   '<': '&lt;',

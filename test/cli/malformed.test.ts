@@ -21,6 +21,11 @@ import { redact } from '../../lib/cli/redact.ts'
 import { shellCommand, shellWord } from '../../lib/cli/shell-words.ts'
 import { imageOptions } from '../../lib/image/recipe.ts'
 import { makeStamp, parseStamp, stampText } from '../../lib/image/stamp.ts'
+import { imgapiOptions } from '../../lib/publish/imgapi.ts'
+import { libvirtOptions } from '../../lib/publish/libvirt.ts'
+import { maasOptions } from '../../lib/publish/maas.ts'
+import { mantaOptions } from '../../lib/publish/manta.ts'
+import { parseSubnet, subnetText } from '../../lib/host/network/subnet.ts'
 import { libvirt } from '../../lib/targets/libvirt.ts'
 import { resolveVariables, variableOptions } from '../../lib/targets/variables.ts'
 import { anyText, fc, holds, isLine, linesOf, soon, told } from '../properties.ts'
@@ -180,6 +185,31 @@ values('takes addresses that can stand in a file and in a command as they are', 
       assert.match(url, /^https?:\/\/[^/]/i)
       assert.ok(isLine(url) && !/\s/.test(url))
       assert.match(new URL(url).protocol, /^https?:$/)
+    },
+  ),
+)
+values('of every option are a value, or a usage error', () => {
+  const tables: OptionTable[] = [
+    imageOptions,
+    variableOptions,
+    imgapiOptions,
+    libvirtOptions,
+    maasOptions,
+    mantaOptions,
+  ]
+  const rows = tables.flatMap((one) => Object.values(one).filter(({ parse }) => parse))
+  const parsers = [...new Set(rows.map(({ parse }) => parse!))]
+  return holds(150, anyText(12), async (text) => {
+    for (const parse of parsers) await asUsage(() => parse(text))
+  })
+})
+values('reads a subnet as it is written', () =>
+  holds(
+    150,
+    fc.oneof(anyText(8), fc.stringMatching(/^\d{1,3}\.\d{1,3}\.\d{1,2}\.0\/\d{1,2}$/)),
+    async (text) => {
+      const subnet = await asUsage(() => parseSubnet(text))
+      if (subnet) assert.is(subnetText(subnet), text.replaceAll(/\b0+(?=\d)/g, ''))
     },
   ),
 )

@@ -13,6 +13,9 @@ import { changesBetween, previousBuild, versionsOf } from '../../lib/image/packa
 import { type Package, readPackageList } from '../../lib/image/package-list.ts'
 import { fillPrototype } from '../../lib/image/prototype.ts'
 import { parseProgress } from '../../lib/image/qcow2.ts'
+import { junitReport } from '../../lib/image/report-junit.ts'
+import { htmlReport } from '../../lib/image/report-html.ts'
+import type { ImageTest } from '../../lib/image/test-image.ts'
 import { readManifest } from '../../lib/image/read-manifest.ts'
 import { packageUrl, spdxName } from '../../lib/image/sbom.ts'
 import { readTestRecord, testRecordPath } from '../../lib/image/test-record.ts'
@@ -388,3 +391,69 @@ files('have names, and what qemu-img prints is a fraction', () =>
   }),
 )
 files.run()
+
+/** Is it a document of elements that end, with text that has no markup of its own? */
+function isWellFormed(text: string): boolean {
+  const open: string[] = []
+  for (const [, markup, other] of text.matchAll(/<([^<>]*)>|([^<]+|<)/g)) {
+    if (other !== undefined) {
+      if (/<|&(?!(amp|lt|gt|quot|#10|#39);)/.test(other)) return false
+      continue
+    }
+    const [, close, name, attributes, empty] =
+      /^(\/?)([\w-]+)((?: [\w-]+="[^"<]*")*)\s*(\/?)$/.exec(markup!) ?? []
+    if (/^[?!]/.test(markup!) || empty || /^(meta|link|img|br)$/.test(name ?? '')) continue
+    if (name === undefined || /&(?!(amp|lt|gt|quot|#10);)/.test(attributes!)) return false
+    if (close && open.pop() !== name) return false
+    if (!close) open.push(name)
+  }
+  return open.length === 0
+}
+
+const reports = suite('reports of a test')
+reports('are well-formed, whatever the guest said', () =>
+  holds(
+    80,
+    fc.tuple(
+      fc.oneof(
+        anyText(20),
+        linesOf(['<b>', ']]>', '&', '"', '</pre>', '\ufffe', '\x1b[2J', "'"], 4),
+      ),
+      fc.constantFrom('ok', 'failed', 'not reached'),
+    ),
+    ([text, status]) => {
+      const result = {
+        firmware: 'bios',
+        boot: 'first boot',
+        name: text,
+        title: text,
+        status,
+        evidence: text,
+        seconds: 1.2,
+        console: [text],
+      }
+      const test = {
+        image: {
+          manifest: { name: text, version: text, uuid: text },
+          file: { path: text, sha1: '' },
+          stream: { volumeBytes: 1, dataBytes: 1 },
+        },
+        startedAt: new Date(0),
+        seconds: 1,
+        hardware: 'kvm',
+        accelerator: 'tcg',
+        runs: [
+          { firmware: 'bios', results: [result], moments: [{ boot: text, what: text, at: 1 }] },
+        ],
+      } as unknown as ImageTest // what reports look at of it
+      const evidence = { serial: { bios: text }, screenshot: {} } as never
+      const xml = junitReport(test, evidence)
+      assert.ok(isWellFormed(xml), xml)
+      // eslint-disable-next-line no-control-regex
+      assert.not.match(xml, /[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]/)
+      const body = htmlReport(test, evidence).replace(/<style>[^]*?<\/style>/, '')
+      assert.ok(isWellFormed(body), body)
+    },
+  ),
+)
+reports.run()
