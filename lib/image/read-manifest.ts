@@ -27,6 +27,10 @@ export type ReadManifest = {
 const isCount = (value: unknown): value is number =>
   Number.isSafeInteger(value) && Number(value) >= 0
 
+/** As text; what has none is none that the value could be compared with. */
+const textOf = (value: unknown): string =>
+  typeof value === 'string' || typeof value === 'number' ? String(value) : 'unknown'
+
 /**
  * Read a manifest, ours or another tool's.
  *
@@ -72,10 +76,10 @@ export async function readManifest(path: string): Promise<ReadManifest> {
   const oneOf = <T extends string>(tag: string, values: readonly T[]) =>
     values.find((value) => value === tags[tag])
   return {
-    uuid: String(manifest['uuid']),
-    name: String(manifest['name']),
-    version: String(manifest['version']),
-    type: String(manifest['type']),
+    uuid: textOf(manifest['uuid']),
+    name: textOf(manifest['name']),
+    version: textOf(manifest['version']),
+    type: textOf(manifest['type']),
     imageSize: isCount(imageSize) && imageSize > 0 ? imageSize : undefined,
     defaultUser: typeof user === 'string' ? user : 'root',
     firmware: oneOf('firmware', ['bios', 'uefi']),
@@ -84,8 +88,8 @@ export async function readManifest(path: string): Promise<ReadManifest> {
     file: {
       sha1,
       size,
-      compression: String(file?.['compression']),
-      datasetGuid: guid === undefined ? undefined : String(guid),
+      compression: textOf(file?.['compression']),
+      datasetGuid: guid === undefined ? undefined : textOf(guid),
     },
   }
 }

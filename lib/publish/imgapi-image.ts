@@ -41,7 +41,7 @@ export function imgapiImage({ manifest, image, name, version }: Publication): Im
     manifest,
     file: image,
     compression: String(files[0]?.['compression']),
-    guid: guid === undefined ? undefined : String(guid),
+    guid: typeof guid === 'string' || typeof guid === 'number' ? String(guid) : undefined,
   }
 }
 

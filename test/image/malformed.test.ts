@@ -124,6 +124,23 @@ manifests('of any tool are read, or refused', () =>
     ),
   ),
 )
+manifests('have texts that have no text', () =>
+  inTemporaryDir(async (dir) => {
+    const path = join(dir, 'odd.json')
+    const odd = { toString: [], valueOf: 1 }
+    for (const field of Object.keys(good)) {
+      await writeFile(path, JSON.stringify({ ...good, [field]: odd }))
+      await told(() => readManifest(path))
+      assert.ok(manifestProblems({ ...good, [field]: odd }).length > 0, field)
+    }
+    for (const field of Object.keys(good.files[0]!)) {
+      const files = [{ ...good.files[0], [field]: odd }]
+      await writeFile(path, JSON.stringify({ ...good, files }))
+      await told(() => readManifest(path))
+      assert.ok(manifestProblems({ ...good, files }).length > 0, field)
+    }
+  }),
+)
 manifests('nest as deep as they like', async () => {
   const deep = (manifest: object) =>
     JSON.stringify(manifest).replace('"DEEP"', `${'['.repeat(20_000)}${']'.repeat(20_000)}`)
