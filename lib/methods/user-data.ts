@@ -63,7 +63,7 @@ export async function checkUserData(text: string, path: string): Promise<void> {
   if (error) {
     const [where] = error.linePos ?? []
     const what = error.message.split('\n')[0]!.replace(/ at line \d+, column \d+:?$/, '')
-    throw refuse(`line ${where?.line ?? 1} is no YAML: ${what}`)
+    throw refuse(`line ${where?.line ?? 1} is no YAML: ${oneLine(what)}`)
   }
   let content: unknown
   try {
