@@ -64,13 +64,12 @@ signatures('vouch for what was signed, and for nothing else', () =>
 )
 signatures('within a text vouch for that text', () =>
   holds(60, fc.oneof(damaged(Buffer.from(clear)).map(String), anyText(60)), async (text) => {
-    const error = await told(async () => {
+    await told(async () => {
       const found = await verifyClearsigned('SUMS', text, trust)
       // Blanks at the ends of lines are no part of it.
       const stripped = (one: string) => one.replaceAll(/[ \t\r]+$/gm, '').trimEnd()
       assert.is(stripped(found.text), stripped(data.toString()))
     })
-    if (!error) assert.ok(text.includes('BEGIN PGP SIGNATURE'))
   }),
 )
 signatures('are of keys that are pinned, whatever a key file holds', () =>
