@@ -67,15 +67,13 @@ const someRequest = fc.oneof(
   fc
     .tuple(fc.constantFrom('GET', 'DELETE'), someKey)
     .map(([word, key]) => encodeFrame({ id: '0badcafe', word, payload: Buffer.from(key) })),
-  fc
-    .array(someKey, { maxLength: 3 })
-    .map((words) =>
-      encodeFrame({
-        id: '0badcafe',
-        word: 'PUT',
-        payload: Buffer.from(words.map(base64).join(' ')),
-      }),
-    ),
+  fc.array(someKey, { maxLength: 3 }).map((words) =>
+    encodeFrame({
+      id: '0badcafe',
+      word: 'PUT',
+      payload: Buffer.from(words.map(base64).join(' ')),
+    }),
+  ),
   anyBytes(30).map((bytes) => bytes.toString('latin1')),
 )
 
