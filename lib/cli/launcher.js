@@ -133,9 +133,12 @@ const BUNDLES = join(root, 'node_modules/.cache/hybrid-images')
  * @property {Record<string, [mtimeMs: number, size: number]>} sources
  */
 
+/** npm's packages that every command begins with: found and loaded file by file they take as long as Node itself. */
+const BUNDLED = ['minimist', 'yaml', 'zx/core']
+
 /**
  * A file with everything of this project that it imports as one file of JavaScript: loaded module by module
- * a command takes three times as long to start. Made when it is missing or older than a source.
+ * a command takes four times as long to start. Made when it is missing or older than a source.
  * @param {string} file
  * @returns {Promise<string | undefined>} undefined where it can't be kept
  */
@@ -169,19 +172,29 @@ async function bundleOf(file) {
     entryPoints: [file],
     bundle: true,
     outfile: bundle,
-    packages: 'external',
+    // What is made for CommonJS calls it.
+    banner: {
+      js: "import { createRequire as requireOf } from 'node:module'; const require = requireOf('/');",
+    },
     write: false,
     format: 'esm',
     platform: 'node',
     target: `node${OLDEST_NODE}`,
     sourcemap: 'inline',
+    sourcesContent: false, // they are beside it, and every start would read them twice
     logLevel: 'silent',
     plugins: [
       {
         name: 'places',
-        setup({ onLoad }) {
+        setup({ onLoad, onResolve }) {
+          // What is imported when it is needed stays where it is.
+          onResolve({ filter: /^[^./]/ }, ({ kind, path }) =>
+            kind === 'import-statement' && BUNDLED.includes(path)
+              ? undefined
+              : { path, external: true },
+          )
           // Files are found from where their module lies, not from where the bundle does.
-          onLoad({ filter: /\.[jt]s$/ }, ({ path }) => {
+          onLoad({ filter: /\.[cm]?[jt]s$/ }, ({ path }) => {
             noteSource(path)
             const url = JSON.stringify(pathToFileURL(path).href)
             const contents = readFileSync(path, 'utf8').replaceAll('import.meta.url', url)

@@ -3,9 +3,9 @@
  * by Triton's validator, and written. Any tool's manifests are read in read-manifest.ts.
  */
 import { open, rename, rm } from 'node:fs/promises'
-import imgmanifest from 'imgmanifest'
 import { BuildError, explain } from '../cli/errors.ts'
 import { strictProblems } from './manifest-rules.ts'
+import { validators } from './validators.ts'
 
 export type ImageManifest = {
   v: 2
@@ -130,10 +130,11 @@ export function imageManifest(data: ManifestData): ImageManifest {
  */
 function referenceProblems(imported: object): string[] {
   const manifest = { ...imported, activated: true }
+  const { validateMinimalManifest, validateDcManifest, validatePublicManifest } = validators()
   const modes = {
-    imgadm: imgmanifest.validateMinimalManifest,
-    IMGAPI: imgmanifest.validateDcManifest,
-    'public IMGAPI': imgmanifest.validatePublicManifest,
+    imgadm: validateMinimalManifest,
+    IMGAPI: validateDcManifest,
+    'public IMGAPI': validatePublicManifest,
   }
   return Object.entries(modes).flatMap(([mode, validate]) => {
     try {

@@ -3,9 +3,9 @@
  * in. Its own forgot `@HOMEPAGE@`. Source: eng, tools/create-hybrid-image, usage text.
  */
 import { readFile } from 'node:fs/promises'
-import imgmanifest from 'imgmanifest'
 import { BuildError, explain } from '../cli/errors.ts'
 import { oneLine } from '../cli/one-line.ts'
+import { validators } from './validators.ts'
 
 /** What the tokens stand for. */
 export type PrototypeValues = {
@@ -89,7 +89,7 @@ function withNumbers(manifest: Record<string, unknown>): Record<string, unknown>
 
 function complaints(manifest: object): string[] {
   try {
-    const problems = imgmanifest.validateMinimalManifest(manifest) ?? []
+    const problems = validators().validateMinimalManifest(manifest) ?? []
     const { type, files } = manifest as { type?: unknown; files?: unknown[] }
     return [
       ...problems.map(({ field, code, message }) => `${field}: ${message ?? code}`),

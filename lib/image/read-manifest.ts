@@ -1,10 +1,10 @@
 /** Reads image manifests of any tool: what `imgadm install` takes, and of that what we need. */
 import { readFile } from 'node:fs/promises'
-import imgmanifest from 'imgmanifest'
 import { BuildError, explain } from '../cli/errors.ts'
 import { oneLine } from '../cli/one-line.ts'
 import { CPU_LEVELS, type CpuLevel } from '../host/accelerator.ts'
 import { type NamedRecord, namedRecords } from './inspect-records.ts'
+import { validators } from './validators.ts'
 
 /** What we need of a manifest that any tool may have made. */
 export type ReadManifest = {
@@ -54,7 +54,7 @@ export async function readManifest(path: string): Promise<ReadManifest> {
   }
   let complaints
   try {
-    complaints = imgmanifest.validateMinimalManifest(value) ?? []
+    complaints = validators().validateMinimalManifest(value) ?? []
   } catch (error) {
     throw refuse(`imgadm can't read it (${(error as Error).message})`)
   }
