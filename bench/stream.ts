@@ -1,34 +1,34 @@
 /**
- * From a raw disk to zfs.gz, against `pigz -9` and `gzip -9` over the same bytes in the same run.
+ * From a raw disk to zfs.gz with its digests, against `pigz -9` and `gzip -9` over the same bytes, and against `zfs send`
+ * of the same volume by zfs-fuse, alone and through `pigz -9`, in the same run.
  *
  *   node lib/cli/launcher.js bench/stream.ts [FILES.tar]
  *
- * The disk is 2 GiB with 1 GiB of what the product packs, files of a Debian system made by mmdebstrap
- * (or of a tar file that is named), in stretches with holes between them. The
- * peers get the same send stream, ready made, and only compress it; gzip gets an eighth of it (the
- * seconds are those of that part, the throughput is comparable). Ours is the whole command, from the
- * start of Node on, and the median of three runs. CPU time tells more than wall time on a machine
- * that has other work: both ratios are given. They depend on the data: the more a file repeats
- * itself, the longer gzip -9 searches.
+ * The disk is 2 GiB with 1 GiB of what the product packs, files of a Debian system made by mmdebstrap (or of a tar file
+ * that is named), in stretches with holes between them. The peers get the same send stream, ready made, and only
+ * compress it; gzip gets an eighth of it (the seconds are those of that part, the throughput is comparable). Ours is
+ * the whole command, from the start of Node on, and the median of three runs.
+ *
+ * zfs-fuse has no device nodes for volumes, so that its volume is what it received of our stream; its daemon's CPU time
+ * is in no figure.
+ *
+ * CPU time tells more than wall time on a machine that has other work: both ratios are given. They depend on the data:
+ * the more a file repeats itself, the longer gzip -9 searches.
  */
 import { spawn } from 'node:child_process'
-import { createReadStream } from 'node:fs'
-import { open, rm, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { debian } from '../distros/debian.ts'
 import { allocatedExtents } from '../lib/disk/extents.ts'
 import { writeImageFile } from '../lib/image/image-file.ts'
 import { Fletcher4 } from '../lib/zfs/fletcher4.ts'
 import { zvolStream } from '../lib/zfs/write.ts'
 import { needPackages, workDir } from '../test/live.ts'
+import { makePool, sh } from '../test/zfs-pool.ts'
+import { debianFiles, GIB, makeDisk, MIB } from './made-disk.ts'
 import { measure, median, table, watchMemory } from './measure.ts'
-import { plainMmdebstrap } from './plain.ts'
 
-const GIB = 1024 ** 3
-const MIB = 1024 ** 2
-const STRETCH = 16 * MIB
 const convert = fileURLToPath(new URL('../bin/convert-image', import.meta.url))
 
 needPackages({
@@ -39,33 +39,31 @@ needPackages({
 })
 const { dir, remove } = await workDir()
 
-/** A sparse disk with `data` bytes of the files, spread over its whole length. */
-async function makeDisk(path: string, bytes: number, data: number): Promise<void> {
-  const file = await open(path, 'w')
-  await file.truncate(bytes)
-  const gap = Math.floor((bytes - data) / (data / STRETCH) / 4096) * 4096
-  for (let written = 0; written < data;) {
-    // Begun again when it ends: what comes twice is far beyond gzip's window of 32 KiB.
-    for await (const piece of createReadStream(files) as AsyncIterable<Buffer>) {
-      const wanted = piece.subarray(0, data - written)
-      const stretch = Math.floor(written / STRETCH)
-      await file.write(wanted, 0, wanted.length, written + stretch * gap)
-      written += wanted.length
-      if (written === data) break
-    }
+/** A real ZFS sends the same volume: into a file as it is, and through pigz. */
+async function timeZfsSend(
+  time: (name: string, script: string, output: string, of: number) => Promise<void>,
+  stream: string,
+  bytes: number,
+): Promise<void> {
+  const pool = await makePool('hybridbench', dir, 4)
+  try {
+    sh(`zfs receive hybridbench/disk <${stream}`)
+    const send = 'zfs send hybridbench/disk@final'
+    const sent = join(dir, 'sent.zfs')
+    await time('zfs send, not compressed', `exec ${send} >${sent}`, sent, bytes)
+    const packed = join(dir, 'sent.zfs.gz')
+    const script = `set -o pipefail; ${send} | pigz -9 >${packed}`
+    await time('zfs send | pigz -9', script, packed, bytes)
+  } finally {
+    await pool.destroy()
   }
-  await file.close()
 }
 
-const files = process.argv[2] ?? join(dir, 'files.tar')
 const disk = join(dir, 'disk.raw')
 const image = join(dir, 'image.zfs.gz')
 try {
-  if (!process.argv[2]) {
-    const { status } = await measure(`${plainMmdebstrap(debian.releases[1]!, files)} 2>/dev/null`)
-    if (status !== 0) throw new Error(`mmdebstrap ended with status ${status}`)
-  }
-  await makeDisk(disk, 2 * GIB, GIB)
+  const files = process.argv[2] ?? (await debianFiles(dir))
+  await makeDisk(disk, files, 2 * GIB, GIB)
   const stream = join(dir, 'stream.zfs')
   const { bytes } = await writeImageFile(
     zvolStream({
@@ -109,6 +107,7 @@ try {
     `${image}.gzip`,
     bytes / 8,
   )
+  await timeZfsSend(time, stream, bytes)
   console.log(
     `raw → zfs.gz, ${(bytes / MIB).toFixed(0)} MiB of stream, ${availableParallelism()} cores`,
   )
@@ -143,28 +142,6 @@ try {
     fletcher.push((16 * block.length) / GIB / ((performance.now() - started) / 1000))
   }
   console.log(`fletcher-4: ${median(fletcher).toFixed(2)} GiB/s (median of 5)`)
-
-  await rm(stream)
-  const seconds: Record<string, number[]> = { '10 GiB': [], '100 GiB': [] }
-  for (const [name, size] of [
-    ['10 GiB', 10],
-    ['100 GiB', 100],
-  ] as const) {
-    await makeDisk(join(dir, `${size}.raw`), size * GIB, GIB / 4)
-    for (let i = 0; i < 3; i++) {
-      const target = join(dir, 'large.zfs.gz')
-      const script = `exec node ${convert} ${join(dir, `${size}.raw`)} ${target} 2>/dev/null`
-      seconds[name]!.push((await measure(script)).seconds)
-    }
-  }
-  const [small, large] = ['10 GiB', '100 GiB'].map((name) => median(seconds[name]!)) as [
-    number,
-    number,
-  ]
-  console.log(
-    `256 MiB of data on 10 GiB: ${small.toFixed(2)} s, on 100 GiB: ${large.toFixed(2)} s, ` +
-      `ratio ${(large / small).toFixed(3)} (medians of 3)`,
-  )
 } finally {
   await remove()
 }

@@ -29,16 +29,17 @@ async function startDaemon(): Promise<ChildProcess> {
   throw new Error('zfs-fuse does not answer: is there a /dev/fuse?')
 }
 
-/** Make a pool of 2 GiB; a daemon that runs already is used, and left alone. */
+/** Make a pool of so many GiB; a daemon that runs already is used, and left alone. */
 export async function makePool(
   name: string,
   dir: string,
+  gib = 2,
 ): Promise<{ destroy: () => Promise<void> }> {
   needPackages({ 'zfs-fuse': 'zfs-fuse' })
   const daemon = answers() ? undefined : await startDaemon()
   const vdev = join(dir, 'vdev')
   await writeFile(vdev, '')
-  await truncate(vdev, 2 * 1024 ** 3)
+  await truncate(vdev, gib * 1024 ** 3)
   sh(`zpool create -m none ${name} ${vdev}`)
   return {
     async destroy() {
