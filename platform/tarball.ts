@@ -10,8 +10,6 @@ import { basename, join, posix } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
-import { extract } from 'tar-stream'
-import StreamZip from 'node-stream-zip'
 import { BuildError, explain } from '../lib/cli/errors.ts'
 import { oneLine } from '../lib/cli/one-line.ts'
 import { stopSignal } from '../lib/cli/session.ts'
@@ -94,6 +92,7 @@ export async function extractPlatform(
 ): Promise<PlatformFiles> {
   const found = new Map<Part, { path: string; bytes: number; sha1: string }>()
   let directory: string | undefined
+  const { extract } = await import('tar-stream') // not for every command
   const reading = extract()
   const taking = (async () => {
     for await (const entry of reading) {
@@ -210,6 +209,7 @@ export async function openTarball(
   if (magic.toString('latin1') !== 'PK\x03\x04') {
     return { stream: createReadStream(path), shown: path, bytes: size, close: async () => {} }
   }
+  const { default: StreamZip } = await import('node-stream-zip')
   const zip = new StreamZip.async({ file: path })
   try {
     const entries = Object.values(await zip.entries()).filter(({ name }) => PLATFORM.test(name))

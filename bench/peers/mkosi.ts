@@ -15,7 +15,7 @@ export const mkosi: Peer = {
     'systemd-nspawn': 'systemd-container',
   },
   hasCache: true,
-  note: '--bootable=no: no boot loader; --nspawn-keep-unit, a tmpfs at /run; losetup stand-in',
+  note: '--bootable=no: no boot loader, initramfs by a script; --nspawn-keep-unit, a tmpfs at /run; losetup stand-in',
   bootLoader: false,
   prepare({ dir, cache, codename, mirror, packages, gib }) {
     const disk = join(dir, 'mkosi.raw')
@@ -24,11 +24,12 @@ export const mkosi: Peer = {
       ...['--format=gpt_ext4', '--bootable=no', `--root-size=${gib - 1}G`],
       ...['--base-packages=no', `--package=${packages.join(',')}`, '--with-docs=yes'],
       ...['--with-network=yes', '--nspawn-keep-unit'],
+      `--postinst-script=${dir}/postinst`,
       ...[`--cache=${cache}`, `--workspace-dir=${dir}`, `--output=${disk}`, 'build'],
     ]
     return {
-      files: {},
-      command: `mkdir -p ${cache} && cd ${dir} && mkosi ${words.join(' ')}`,
+      files: { postinst: '#!/bin/sh\nset -e\n[ "$1" != final ] || update-initramfs -c -k all\n' },
+      command: `mkdir -p ${cache} && chmod +x ${dir}/postinst && cd ${dir} && mkosi ${words.join(' ')}`,
       disk,
     }
   },

@@ -1,7 +1,6 @@
 /** Looks at an image as `imgadm install` would, and further: digests, and every record. */
 import { access } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { globby } from 'globby'
 import { BuildError } from '../cli/errors.ts'
 import { restoreStream, type StreamSummary, summarizeStream } from '../zfs/restore.ts'
 import { openStream } from './convert.ts'
@@ -36,6 +35,7 @@ export async function imageFileOf(manifest: string): Promise<string> {
     )
       return path
   }
+  const { globby } = await import('globby') // not for every command
   const others = await globby('*.{zfs,zvol}.gz', { cwd: dirname(manifest) })
   throw new BuildError(`Cannot find the image file of "${manifest}": there is no ${base}.zfs.gz`, {
     hint:

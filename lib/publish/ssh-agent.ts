@@ -3,8 +3,9 @@
  * Source: draft-ietf-sshm-ssh-agent, 3.5 and 3.6; RFC 8332 for the flag.
  */
 import { createConnection } from 'node:net'
-import sshpk from 'sshpk'
+import type sshpk from 'sshpk'
 import { BuildError } from '../cli/errors.ts'
+import { sshFormats } from './ssh-formats.ts'
 
 const REQUEST_IDENTITIES = 11
 const IDENTITIES_ANSWER = 12
@@ -87,7 +88,7 @@ export async function agentKeys(path: string): Promise<AgentKey[]> {
     const blob = fields.bytes()
     fields.bytes() // its comment
     try {
-      keys.push({ key: sshpk.parseKey(blob, 'rfc4253'), blob })
+      keys.push({ key: sshFormats().parseKey(blob, 'rfc4253'), blob })
     } catch {
       continue
     }
@@ -107,7 +108,7 @@ export async function agentSign(
   // Of a public key of ssh it is one of the four that sign; the types say more.
   const signature = fields.bytes()
   try {
-    return sshpk.parseSignature(signature, key.type as sshpk.AlgorithmType, 'ssh')
+    return sshFormats().parseSignature(signature, key.type as sshpk.AlgorithmType, 'ssh')
   } catch (cause) {
     throw new BuildError('Cannot read the signature of the ssh agent', { cause })
   }

@@ -5,9 +5,10 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import sshpk from 'sshpk'
+import type sshpk from 'sshpk'
 import { BuildError, explain } from '../cli/errors.ts'
 import { agentKeys, agentSign } from './ssh-agent.ts'
+import { sshFormats } from './ssh-formats.ts'
 
 export type SigningKey = {
   /** `rsa`, `dsa`, `ecdsa`, `ed25519` */
@@ -99,7 +100,7 @@ export async function findSigningKey(
 
 function publicKey(text: string): sshpk.Key | undefined {
   try {
-    return sshpk.parseKey(text, 'auto')
+    return sshFormats().parseKey(text, 'auto')
   } catch {
     return undefined
   }
@@ -111,7 +112,7 @@ async function byPrivateKey(
   env: NodeJS.ProcessEnv,
 ): Promise<SigningKey> {
   try {
-    return ofPrivateKey(sshpk.parsePrivateKey(text, 'auto'))
+    return ofPrivateKey(sshFormats().parsePrivateKey(text, 'auto'))
   } catch (error) {
     if ((error as Error).name === 'KeyEncryptedError') {
       const open = publicKey(await readFile(`${path}.pub`, 'utf8').catch(() => ''))
@@ -130,7 +131,7 @@ async function byFingerprint(
   env: NodeJS.ProcessEnv,
 ): Promise<SigningKey> {
   const text = identity.replace(/^md5:/i, '')
-  const wanted = sshpk.parseFingerprint(/^sha256/i.test(text) ? text : text.toLowerCase())
+  const wanted = sshFormats().parseFingerprint(/^sha256/i.test(text) ? text : text.toLowerCase())
   const signer = await ofAgent((key) => wanted.matches(key), env)
   if (signer) return signer
   const dir = join(home, '.ssh')
