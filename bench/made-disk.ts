@@ -9,6 +9,8 @@ import { plainMmdebstrap } from './plain.ts'
 export const MIB = 1024 ** 2
 export const GIB = 1024 ** 3
 const STRETCH = 16 * MIB
+/** Where the first begins, as a partition does: a disk that begins with a tar's header is taken for a tar. */
+const START = MIB
 
 /** A tar of a Debian system's files, made by mmdebstrap in this directory. */
 export async function debianFiles(dir: string): Promise<string> {
@@ -27,13 +29,13 @@ export async function makeDisk(
 ): Promise<void> {
   const file = await open(path, 'w')
   await file.truncate(bytes)
-  const gap = Math.floor((bytes - data) / (data / STRETCH) / 4096) * 4096
+  const gap = Math.floor((bytes - START - data) / (data / STRETCH) / 4096) * 4096
   for (let written = 0; written < data;) {
     // Begun again when it ends: what comes twice is far beyond gzip's window of 32 KiB.
     for await (const piece of createReadStream(files) as AsyncIterable<Buffer>) {
       const wanted = piece.subarray(0, data - written)
       const stretch = Math.floor(written / STRETCH)
-      await file.write(wanted, 0, wanted.length, written + stretch * gap)
+      await file.write(wanted, 0, wanted.length, START + written + stretch * gap)
       written += wanted.length
       if (written === data) break
     }

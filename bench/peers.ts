@@ -5,11 +5,12 @@
  *   node lib/cli/launcher.js bench/peers.ts [--rounds 3] [mkosi|vmdb2|debos|fai-diskimage ...]
  *
  * Ours is the whole command, with a warm cache of packages, to the compressed image with digests and manifest; theirs
- * end with a raw disk, and mkosi alone has a cache of packages. What they lack of it is said in the table. As root,
+ * end with a raw disk, and mkosi alone has a cache of packages. Ours and mkosi's have the suites of updates and of
+ * security too; the others take packages of the same names from the main suite. What they lack of it is said in the table. As root,
  * in a mount name space of its own: two of them run systemd-nspawn, which wants a tmpfs at /run. The programs in
  * stand-ins/ come first in their $PATH; what each is for is said in it.
  */
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -99,7 +100,7 @@ async function runOurs(): Promise<Run> {
     await timed('convert-image', `${command('convert-image')} ${image} ${raw}`)
     const facts = diskFacts(raw)
     await rm(raw)
-    const { size } = await import('node:fs/promises').then(({ stat }) => stat(image))
+    const { size } = await stat(image)
     return { ...measured, facts, delivered: size }
   } finally {
     await rm(output, { recursive: true, force: true })

@@ -11,7 +11,7 @@ export const fai: Peer = {
     'qemu-img': 'qemu-utils',
   },
   hasCache: false,
-  note: 'losetup and parted stand-ins',
+  note: 'losetup and parted stand-ins, an empty /run/udev; the main suite alone',
   bootLoader: true,
   prepare({ dir, codename, mirror, packages, gib }) {
     const disk = join(dir, 'fai.raw')
@@ -38,7 +38,7 @@ export const fai: Peer = {
     ]
     const command = [
       `cd ${dir}`,
-      'mkdir -p space/class space/disk_config space/package_config space/scripts/BENCH',
+      'mkdir -p /run/udev space/class space/debconf space/disk_config space/package_config space/scripts/BENCH',
       'cp variables space/class/BENCH.var && cp disk_config space/disk_config/BENCH && cp package_config space/package_config/BENCH',
       'install -m 755 script space/scripts/BENCH/10-grub',
       `fai-diskimage -v ${words.join(' ')} ${disk}`,

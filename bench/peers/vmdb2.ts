@@ -12,7 +12,7 @@ export const vmdb2: Peer = {
     'qemu-img': 'qemu-utils',
   },
   hasCache: false,
-  note: 'grub-install in a shell step; kpartx stand-in; adds eatmydata',
+  note: 'grub-install in a shell step; kpartx stand-in; adds eatmydata; the main suite alone',
   bootLoader: true,
   prepare({ dir, codename, mirror, packages, gib }) {
     const disk = join(dir, 'vmdb2.raw')
