@@ -22,6 +22,7 @@ async function build(name: string) {
   const words = [
     release.version,
     '--json',
+    '--fresh',
     '--output',
     join(dir, name),
     '--cache',

@@ -28,7 +28,7 @@ import { vmdb2 } from './peers/vmdb2.ts'
 
 const ALL = [mkosi, vmdb2, debos, fai]
 /** Words that make our build a cold one: nothing that an earlier build left behind but packages. */
-const COLD: readonly string[] = []
+const COLD = ['--fresh']
 const GIB = 10
 const OURS = 'create-image-debian'
 
