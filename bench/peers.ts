@@ -31,6 +31,8 @@ const ALL = [mkosi, vmdb2, debos, fai]
 const COLD = ['--fresh']
 const GIB = 10
 const OURS = 'create-image-debian'
+/** Who waits for a device that does not come is stopped. */
+const LIMIT_SECONDS = 1800
 
 const { values, positionals } = parseArgs({
   options: { rounds: { type: 'string', default: '3' } },
@@ -80,7 +82,10 @@ async function runPeer(peer: Peer): Promise<Run> {
     words,
   ].join('\n')
   try {
-    const measured = await timed(peer.name, `unshare --mount bash -c ${shellWord(script)}`)
+    const measured = await timed(
+      peer.name,
+      `timeout -k 30 ${LIMIT_SECONDS} unshare --mount bash -c ${shellWord(script)}`,
+    )
     const facts = diskFacts(disk)
     return { ...measured, facts, delivered: facts.allocated }
   } finally {
