@@ -12,7 +12,7 @@ export const debos: Peer = {
     'systemd-nspawn': 'systemd-container',
   },
   hasCache: false,
-  note: '--disable-fakemachine; a tmpfs at /run, an empty /dev/disk; parted stand-in; the main suite alone',
+  note: '--disable-fakemachine; a tmpfs at /run, an empty /dev/disk; parted and udevadm stand-ins; the main suite alone',
   bootLoader: true,
   prepare({ dir, codename, mirror, packages, gib }) {
     const disk = join(dir, 'debos.raw')
