@@ -51,8 +51,14 @@ export const ownedPrefix = (prefix: string) =>
 export const ownedName = (prefix: string) =>
   `${ownedPrefix(prefix)}${randomBytes(3).toString('hex')}`
 
-/** Was this made by a process that is gone? A process of its number that began at another time is another one. */
-export function isAbandoned(name: string): boolean {
+/**
+ * What is known of the process that made this. A process of its number that began at another time is another one; of
+ * processes of other machines, containers and boots nothing is known.
+ */
+export function ownerOf(name: string): 'alive' | 'gone' | 'unknown' {
   const { where: there, pid = '', ticks } = NAME.exec(name)?.groups ?? {}
-  return there === where() && begun(pid) !== ticks
+  if (there !== where()) return 'unknown'
+  return begun(pid) === ticks ? 'alive' : 'gone'
 }
+
+export const isAbandoned = (name: string) => ownerOf(name) === 'gone'

@@ -16,7 +16,7 @@ export type Report = (fraction: number | undefined, note?: string) => void
 const HEARTBEAT_MS = 30_000
 /** Between two events of one step's progress. */
 const EVENT_MS = 1000
-const elapsed = (from: number) => (Date.now() - from) / 1000
+const elapsed = (from: number) => (performance.now() - from) / 1000
 const seconds = (from: number) => `${Math.round(elapsed(from))} s`
 
 export type Timing = {
@@ -33,7 +33,7 @@ export const timings: Timing[] = []
 
 /** Run one step of a command and show it; its error passes through. */
 export async function step<T>(title: string, work: (report: Report) => Promise<T>): Promise<T> {
-  const started = Date.now()
+  const started = performance.now()
   const at = process.uptime()
   const cpuBefore = cpuSeconds()
   let fraction: number | undefined
@@ -46,8 +46,8 @@ export async function step<T>(title: string, work: (report: Report) => Promise<T
   const report: Report = (newFraction, newNote) => {
     fraction = newFraction === undefined ? undefined : Math.min(1, Math.max(0, newFraction))
     if (newNote !== undefined) note = newNote
-    if (!eventsWanted() || Date.now() - told < EVENT_MS) return
-    told = Date.now()
+    if (!eventsWanted() || performance.now() - told < EVENT_MS) return
+    told = performance.now()
     emit({
       ...{ event: 'progress', step: title, seconds: elapsed(started) },
       ...(fraction !== undefined && { fraction }),

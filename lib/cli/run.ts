@@ -190,10 +190,10 @@ export async function act<T = void>(says: string, change: () => Promise<T> | T, 
 export async function stopAll(): Promise<void> {
   const groups = [...running].flatMap(({ pid }) => (pid === undefined ? [] : [pid]))
   signalGroups(groups, 'SIGTERM')
-  const deadline = Date.now() + GRACE_MS
-  while (groups.some(groupAlive) && Date.now() < deadline) await delay(50)
+  const deadline = performance.now() + GRACE_MS
+  while (groups.some(groupAlive) && performance.now() < deadline) await delay(50)
   signalGroups(groups.filter(groupAlive), 'SIGKILL')
-  while (groups.some(groupAlive) && Date.now() < deadline + GRACE_MS) await delay(20)
+  while (groups.some(groupAlive) && performance.now() < deadline + GRACE_MS) await delay(20)
 }
 
 function signalGroups(groups: number[], signal: NodeJS.Signals) {

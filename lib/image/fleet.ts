@@ -100,7 +100,7 @@ const commandOf = ({ distro }: FleetRow) =>
 /** Build one; what it says is shown step by step, with its name in front. */
 async function buildOne(row: FleetRow, words: readonly string[]): Promise<Built> {
   const shared = sharedEvents(row.name)
-  const started = Date.now()
+  const started = performance.now()
   log.info(`${row.name}: started`)
   const { exitCode, stdout, stderr } = await $({
     nothrow: true,
@@ -109,7 +109,7 @@ async function buildOne(row: FleetRow, words: readonly string[]): Promise<Built>
       if (STEP.test(line) || line.startsWith('Warning: ')) log.info(`${row.name}: ${line}`)
     },
   })`${commandOf(row)} ${row.release} --json ${shared.words} ${words}`
-  const seconds = (Date.now() - started) / 1000
+  const seconds = (performance.now() - started) / 1000
   const error = stderr
     .split('\n')
     .findLast((line) => line.startsWith('Error: '))

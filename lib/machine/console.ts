@@ -45,9 +45,9 @@ export class SerialConsole {
   text = ''
   readonly #stream: Duplex
   readonly #log: WriteStream | undefined
-  readonly #started = Date.now()
+  readonly #started = performance.now()
   #unfinished = ''
-  #lastByte = Date.now()
+  #lastByte = performance.now()
   #ended: string | undefined
 
   /** @param logPath everything goes there, byte for byte */
@@ -56,7 +56,7 @@ export class SerialConsole {
     this.#log = logPath === undefined ? undefined : createWriteStream(logPath, { flags: 'a' })
     this.#log?.on('error', () => {}) // a full disk is told by what needs the log
     stream.on('data', (data: Buffer) => {
-      this.#lastByte = Date.now()
+      this.#lastByte = performance.now()
       this.#log?.write(data)
       const text = this.#unfinished + data.toString('latin1')
       this.#unfinished = UNFINISHED.exec(text)?.[0] ?? ''
@@ -88,7 +88,7 @@ export class SerialConsole {
 
   /** Seconds since the console was opened. */
   get seconds(): number {
-    return (Date.now() - this.#started) / 1000
+    return (performance.now() - this.#started) / 1000
   }
 
   /**
@@ -103,7 +103,7 @@ export class SerialConsole {
     options: { what: string; limits: Limits; from?: number; signal?: AbortSignal },
   ): Promise<{ match: RegExpExecArray; next: number }> {
     const { what, limits, from = 0, signal } = options
-    const began = Date.now()
+    const began = performance.now()
     for (;;) {
       signal?.throwIfAborted()
       const match = shows.exec(this.text.slice(from))
@@ -111,7 +111,7 @@ export class SerialConsole {
       const fail = (why: string) =>
         new ConsoleTimeout(`${what} did not appear: ${why}`, this.lastLines())
       if (this.#ended !== undefined) throw fail(this.#ended)
-      const seconds = (since: number) => (Date.now() - since) / 1000
+      const seconds = (since: number) => (performance.now() - since) / 1000
       if (seconds(began) > limits.seconds) throw fail(`waited ${limits.seconds} s`)
       if (seconds(Math.max(this.#lastByte, began)) > limits.silentSeconds) {
         throw fail(`it was silent for ${limits.silentSeconds} s`)

@@ -61,9 +61,9 @@ export async function superviseInstaller(
 ): Promise<string> {
   const { console } = machine
   let phase = -1
-  const started = Date.now()
+  const started = performance.now()
   let phaseStarted = started
-  let lastGrowth = Date.now()
+  let lastGrowth = performance.now()
   let seen = 0
   const title = () => watch.phases[phase]?.title ?? 'Start'
 
@@ -86,7 +86,7 @@ export async function superviseInstaller(
       const next = watch.phases.findIndex(({ begins }, i) => i > phase && begins.test(line))
       if (next > phase) {
         phase = next
-        phaseStarted = Date.now()
+        phaseStarted = performance.now()
         report(next / watch.phases.length, title())
       }
     }
@@ -109,7 +109,7 @@ export async function superviseInstaller(
     // Whole lines only; the rest is looked at as a question, which does not end its line.
     const whole = text.lastIndexOf('\n') + 1
     if (text.length > seen) {
-      lastGrowth = Date.now()
+      lastGrowth = performance.now()
       if (whole > seen) {
         look(text.slice(seen, whole))
         seen = whole
@@ -129,7 +129,7 @@ export async function superviseInstaller(
         headingOf(text.slice(-2000)),
       )
     }
-    const seconds = (since: number) => (Date.now() - since) / 1000
+    const seconds = (since: number) => (performance.now() - since) / 1000
     const { limits } = watch
     if (seconds(phaseStarted) > limits.seconds) throw failure(`it took over ${limits.seconds} s`)
     if (watch.totalSeconds !== undefined && seconds(started) > watch.totalSeconds) {

@@ -7,7 +7,7 @@ import { readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { errorCode } from '../cli/errors.ts'
-import { isAbandoned, ownedName } from '../cli/owned.ts'
+import { ownedName, ownerOf } from '../cli/owned.ts'
 import { log } from '../cli/log.ts'
 import { stopSignal } from '../cli/session.ts'
 import { makeParents } from '../disk/directories.ts'
@@ -28,9 +28,10 @@ export async function withLock<T>(path: string, work: () => Promise<T>): Promise
       if (errorCode(error) !== 'EEXIST') throw error
     }
     const { mtimeMs } = await stat(lock).catch(() => ({ mtimeMs: Date.now() }))
-    const owner = await readFile(lock, 'utf8').catch(() => '')
-    const isStale = Date.now() - mtimeMs > STALE_MS || isAbandoned(owner)
-    if (isStale) await rm(lock, { force: true })
+    const owner = ownerOf(await readFile(lock, 'utf8').catch(() => ''))
+    // Of this machine's processes more is known than by a clock, which may be set at any time.
+    const isOld = Date.now() - mtimeMs > STALE_MS
+    if (owner === 'gone' || (owner === 'unknown' && isOld)) await rm(lock, { force: true })
     else {
       if (!said) log.info(`Another build is fetching ${path}: waiting for it`)
       await delay(500, undefined, { signal: stopSignal() })

@@ -2,7 +2,6 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { globby } from 'globby'
 import { explain } from '../cli/errors.ts'
 import type { Guest, GuestScript } from './guest.ts'
 
@@ -21,6 +20,7 @@ async function scriptContent({ path, name, env }: GuestScript) {
 }
 
 async function directoryContent(directory: string) {
+  const { globby } = await import('globby') // takes as long to load as all else that begins here
   const names = (await globby('**', { cwd: directory, dot: true })).sort()
   return {
     name: basename(directory),

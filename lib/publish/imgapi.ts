@@ -153,11 +153,11 @@ const duplicate = (uuid: string, channel: string | undefined, cause: Refused) =>
 
 async function sendFile(client: ImgapiClient, image: Image, report: Report): Promise<void> {
   const { uuid, file, compression, guid } = image
-  const started = Date.now()
+  const started = performance.now()
   const query = { compression, sha1: file.sha1, dataset_guid: guid }
   const onSent = transferReport(file.bytes, report)
   const got = await client.addFile(uuid, file, query, onSent)
-  log.info(`Sent ${file.bytes} bytes, ${rateText(file.bytes, Date.now() - started)}`)
+  log.info(`Sent ${file.bytes} bytes, ${rateText(file.bytes, performance.now() - started)}`)
   if (sameFile(got, file)) return
   throw new BuildError(
     `The file did not arrive as it was sent: the server has sha1 ${got.file?.sha1}, ${got.file?.size} bytes, not ${file.sha1}, ${file.bytes} bytes`,

@@ -115,7 +115,7 @@ async function remove(api: MaasApi, id: number, undo = false): Promise<void> {
 /** Wait until every region controller has it: only then does MAAS deploy it. */
 export async function complete(upload: Upload, say: (note: string) => void): Promise<void> {
   const { api, form, tuning } = upload
-  const deadline = Date.now() + (tuning.completeMs ?? COMPLETE_MS)
+  const deadline = performance.now() + (tuning.completeMs ?? COMPLETE_MS)
   const found = await findResource(api, form)
   for (let resource = found; ;) {
     const file = resource?.files[0]
@@ -123,7 +123,7 @@ export async function complete(upload: Upload, say: (note: string) => void): Pro
       throw new BuildError(`Cannot publish ${form.name}: it is not at ${api.url} after its upload`)
     }
     if (file.complete) return
-    if (Date.now() > deadline) {
+    if (performance.now() > deadline) {
       const what = `it has all of it, but calls it incomplete (${file.progress} %)`
       throw new BuildError(`Cannot publish ${form.name} at ${api.url}: ${what}`, {
         hint: 'Do all its region controllers run, and have space?',

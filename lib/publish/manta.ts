@@ -114,7 +114,7 @@ async function publishBuild(
   }
   const total = missing.reduce((sum, { bytes }) => sum + bytes, 0)
   const progress = transferReport(total, report)
-  const started = Date.now()
+  const started = performance.now()
   let before = 0
   for (const file of missing) {
     await act(`put ${file.path}, ${file.bytes} bytes, md5 ${file.md5}, to ${file.to}`, async () => {
@@ -124,7 +124,7 @@ async function publishBuild(
     before += file.bytes
   }
   if (missing.length > 0 && !session.dryRun) {
-    const rate = rateText(total, Date.now() - started)
+    const rate = rateText(total, performance.now() - started)
     log.info(`Sent ${missing.length} of ${build.files.length} files, ${total} bytes, ${rate}`)
   }
   for (const [name, text] of texts) {

@@ -3,9 +3,16 @@ import * as assert from 'uvu/assert'
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { debian } from '../../distros/debian.ts'
 import { HostError } from '../../lib/cli/errors.ts'
+import { parseArguments } from '../../lib/cli/options.ts'
 import { session } from '../../lib/cli/session.ts'
 import { ensureTools, extendPath, findTool, type Tool } from '../../lib/host/tools.ts'
+import { type ImageOptions, imageOptions, resolveRecipe } from '../../lib/image/recipe.ts'
+import { makeStamp } from '../../lib/image/stamp.ts'
+import { bootstrap } from '../../lib/methods/bootstrap.ts'
+import { cloudImage } from '../../lib/methods/cloud-image.ts'
+import { installer } from '../../lib/methods/installer.ts'
 import { hasSubordinateIds } from '../../lib/host/user-namespaces.ts'
 import { printed } from '../printed.ts'
 
@@ -57,6 +64,22 @@ ensuring('says what is slower without an optional tool, and goes on', async () =
   assert.is(error, undefined)
   assert.match(text, /Warning: gamma is missing \(package gamma\): it makes it fast/)
 })
+for (const [name, method] of Object.entries({ bootstrap, installer, 'cloud-image': cloudImage })) {
+  ensuring(`names the one program that method ${name} lacks, whichever it is`, async () => {
+    const command = { name: 'x', summary: '', words: ['R'], options: imageOptions, examples: [] }
+    const { options } = parseArguments(command, ['13', '--method', name], {})
+    const recipe = await resolveRecipe(debian, '13', options as ImageOptions, await makeStamp())
+    const all = method.tools(debian, recipe)
+    assert.ok(all.length > 5)
+    for (const one of all) {
+      const find = (wanted: string) => (wanted === one.name ? undefined : `/bin/${wanted}`)
+      const { error, text } = await outcome(() => ensureTools(all, { install: false, find }))
+      const said = error ? `${error.message} ${error.hint}` : text
+      assert.ok(said.includes(one.name) && said.includes(one.apt), `${one.name}: ${said}`)
+      assert.is(error?.exitStatus, one.optional ? undefined : 3)
+    }
+  })
+}
 ensuring('as root: says which and why, then installs with apt', async () => {
   session.dryRun = true
   const { text } = await outcome(() =>

@@ -6,7 +6,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { chmod, mkdir, readdir, stat, truncate, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { createServer, request, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -175,6 +175,73 @@ faults('disk full where the image is written', async () => {
     execFileSync('umount', [small])
   }
 })
+faults('disk full where packages are kept', async () => {
+  const small = join(dir, 'small')
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=100m', 'tmpfs', small])
+  try {
+    const words = ['12', '--output', output, '--cache', small, ...mirrors]
+    const outcome = await run('create-image-debian', words)
+    assertFailed(outcome, 1, /No space left|not enough free space|space/i, /disk is full/)
+  } finally {
+    execFileSync('umount', [small])
+  }
+})
+faults('disk full where stages are kept: it is said, and the image is made', async () => {
+  const small = join(dir, 'small')
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=330m', 'tmpfs', small])
+  const bits = join(dir, 'full')
+  try {
+    const words = ['12', '--output', bits, '--cache', small, ...mirrors]
+    const { status, stderr } = await run('create-image-debian', words)
+    assert.is(status, 0)
+    assert.match(stderr, /Warning: Cannot keep the stage "base" for the next build: .*space/)
+    const left = (await readdir(small, { recursive: true })).filter((name) =>
+      /stages\/.*\//.test(name),
+    )
+    assert.equal(left, [])
+    assertNothingLeft(before)
+  } finally {
+    execFileSync('umount', [small])
+    await rm(bits, { recursive: true, force: true })
+  }
+})
+for (const [what, option] of [
+  ['output', '--output'],
+  ['cache', '--cache'],
+] as const) {
+  faults(`${what} on a file system that is read-only`, async () => {
+    const fixed = join(dir, 'small')
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'ro', 'tmpfs', fixed])
+    try {
+      const given = option === '--output' ? [fixed, '--cache', cache] : [output, '--cache', fixed]
+      const outcome = await run('create-image-debian', ['12', '--output', ...given, ...mirrors])
+      assertFailed(outcome, 1, /^Error: Cannot .*read-only/, /another directory/)
+    } finally {
+      execFileSync('umount', [fixed])
+    }
+  })
+}
+faults('package lists that break off half-way', () =>
+  withServer(
+    (incoming, response) => {
+      const outgoing = request(incoming.url!, { headers: incoming.headers }, (answer) => {
+        response.writeHead(answer.statusCode!, answer.headers)
+        if (!/Packages/.test(incoming.url!)) return answer.pipe(response)
+        answer.once('data', (data: Buffer) => {
+          response.write(data)
+          setTimeout(() => response.destroy(), 50)
+        })
+      })
+      outgoing.on('error', () => response.destroy())
+      outgoing.end()
+    },
+    async (url) => {
+      const words = ['12', '--output', output, '--cache', join(dir, 'unlisted')]
+      const outcome = await run('create-image-debian', [...words, '--proxy', url, ...mirrors])
+      assertFailed(outcome, 1, /Cannot install packages: /, /network, --mirror and --proxy|damaged/)
+    },
+  ),
+)
 for (const [step, signal] of [
   ['Make the disk', 'SIGINT'],
   ['Write the image', 'SIGTERM'],

@@ -40,4 +40,19 @@ lock('of somebody who was killed stands in nobody else’s way', () =>
     assert.is(await withLock(path, () => Promise.resolve('in')), 'in')
   }),
 )
+lock('of somebody at work is theirs, though the clock was set ahead', () =>
+  inTemporaryDir(async (dir) => {
+    const path = join(dir, 'file')
+    let isDone = false
+    const first = withLock(path, async () => {
+      const old = new Date(Date.now() - 3_600_000)
+      await utimes(`${path}.lock`, old, old)
+      await delay(700)
+      isDone = true
+    })
+    await delay(50)
+    await withLock(path, async () => assert.ok(isDone))
+    await first
+  }),
+)
 lock.run()
