@@ -31,6 +31,8 @@ export type RunOptions = {
   readOnly?: boolean
   /** Run even after the operator has interrupted: it is part of an undo. */
   undo?: boolean
+  /** Of the files that the program makes, in octal: `022`; undefined: the operator's. */
+  umask?: string
   /** A descriptor of ours that is the program's fourth, number 3. */
   inherit?: number
 }
@@ -85,7 +87,8 @@ async function start(options: RunOptions, pieces: TemplateStringsArray, words: W
     quiet: true,
     verbose: false,
     nothrow: true,
-    prefix: 'exec ', // no shell between us and the program
+    // No shell between us and the program.
+    prefix: options.umask === undefined ? 'exec ' : `umask ${options.umask}; exec `,
     quote: shellWord,
     env: { ...process.env, LC_ALL: 'C', ...options.env },
     ...(options.cwd !== undefined && { cwd: options.cwd }),

@@ -63,7 +63,10 @@ export async function installBootLoaders(
   { epoch }: DiskTimes,
 ): Promise<void> {
   const { bios, esp } = layout
-  const dated: Door = $({ env: { SOURCE_DATE_EPOCH: String(epoch), MTOOLS_SKIP_CHECK: '1' } })
+  const dated: Door = $({
+    // FAT has local times.
+    env: { SOURCE_DATE_EPOCH: String(epoch), TZ: 'UTC', MTOOLS_SKIP_CHECK: '1' },
+  })
   // Clusters of two sectors: with larger ones there would be too few for FAT32, and mtools refuses.
   await dated`mkfs.vfat --invariant -F 32 -s 2 -n ESP -i ${esp.volumeId} --offset ${esp.offset / SECTOR} ${disk} ${esp.length / 1024}`
   const place = `${disk}@@${esp.offset}`

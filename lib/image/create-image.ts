@@ -159,7 +159,10 @@ async function runStages(
     work: await scope.tempDir(recipe.name),
     seed: `${recipe.name}/${recipe.version}/${recipe.stamp.text}`,
     epochSeconds: Math.floor(recipe.at.getTime() / 1000),
-    stages: { directory: join(recipe.cache, 'stages', recipe.name), fresh: recipe.fresh },
+    stages: {
+      directory: join(recipe.cache, 'stages', `${recipe.name}-${recipe.target}`),
+      fresh: recipe.fresh,
+    },
   })
   // What pins its packages fetches them then.
   if (stages.has('fetch') && !(image && method.pin)) {

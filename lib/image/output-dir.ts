@@ -55,7 +55,7 @@ export async function makeOutputDir(
     partial,
     final,
     async finish() {
-      await act(`rename ${partial} to ${final}`, () => rename(partial, final))
+      await act(`rename ${partial} to ${final}`, () => replace(partial, final))
       const latest = join(place.output, `${place.name}-latest-build-stamp`)
       await act(`note the stamp in ${latest}`, async () => {
         try {
@@ -66,6 +66,19 @@ export async function makeOutputDir(
         }
       })
     },
+  }
+}
+
+/** A build of the same stamp, as of the same SOURCE_DATE_EPOCH, takes the place of the one before. */
+async function replace(partial: string, final: string): Promise<void> {
+  try {
+    await rename(partial, final)
+  } catch (error) {
+    if (errorCode(error) !== 'ENOTEMPTY') throw error
+    const old = `${ownedName(final)}.partial`
+    await rename(final, old)
+    await rename(partial, final)
+    await rm(old, { recursive: true })
   }
 }
 

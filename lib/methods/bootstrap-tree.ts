@@ -24,7 +24,7 @@ import { followMmdebstrap, mmdebstrapError } from './mmdebstrap-output.ts'
 import { dateTree, inUnpacked, packTree, restoreTree } from './tree-tar.ts'
 
 /** Raised where the same inputs make something else than before: old results are not found then. */
-const GENERATION = 2
+const GENERATION = 3
 
 /** What a filled root is: a directory for root, a tar file otherwise. */
 export type RootTree = {
@@ -113,9 +113,11 @@ async function runMmdebstrap(
   const { exitCode, stdout, stderr } = await $({
     nothrow: true,
     ...(input !== undefined && { input }),
+    umask: '022', // modes of what is made in there are the system's, not the operator's affair
     env: {
       ...recipe.proxyEnv,
       TMPDIR: work,
+      TZ: 'UTC',
       // A kernel's own hook makes no initramfs, a script of the set-up does it once.
       INITRD: 'No',
       // Whatever writes a date by itself: the initramfs, the days in /etc/shadow.
@@ -152,11 +154,7 @@ async function makeBase(build: Build, key: string | undefined): Promise<string> 
     const began = Date.now()
     await runMmdebstrap(build, epoch, words, report)
     await act(`remove ${repository}`, () => rm(repository, { recursive: true, force: true }))
-    if (mode === 'root') {
-      // Made anew for the set-up; a tar has none of them.
-      await $`find ${join(target, 'dev')} -mindepth 1 -delete`
-      await dateTree(target, epoch, began)
-    }
+    if (mode === 'root') await dateTree(target, epoch, began)
   })
   if (key !== undefined) {
     await step('Keep the packages for the next build', () =>
@@ -189,7 +187,7 @@ export async function makeTree(
   layout: Layout | undefined,
   { offline }: { offline: boolean },
 ): Promise<RootTree> {
-  const { distro, recipe, work, stages, epochSeconds } = build
+  const { distro, pin, recipe, work, stages, epochSeconds } = build
   const mode = builderMode()
   const { efiVendor, point } = packagesOf(distro)
   const { download: boot, files } = bootFiles(work, recipe.arch, efiVendor)
@@ -229,7 +227,8 @@ export async function makeTree(
     const began = Date.now()
     const output = await runMmdebstrap(
       build,
-      epochSeconds,
+      // mkinitramfs dates what is younger, which in an image of the future is nothing.
+      Math.min(epochSeconds, pin?.newest ?? epochSeconds),
       systemWords(spec),
       report,
       network && network.sources.join('\n'),

@@ -11,12 +11,16 @@ const COMPRESS = ['zstd', '-1', '-T0', '-q']
 
 const KEEP_ALL = ['--numeric-owner', '--acls', '--xattrs', '--xattrs-include=*']
 
-/** Give everything that was written since a moment, or is from the future of the image, the image's date. */
+/**
+ * Give everything that was written since a moment, or is from the future of the image, the image's date. Device nodes
+ * go: a tar has none of them, mmdebstrap makes them anew, and so does every boot.
+ */
 export async function dateTree(
   directory: string,
   epochSeconds: number,
   sinceMs: number,
 ): Promise<void> {
+  await $`find ${join(directory, 'dev')} -mindepth 1 -delete`
   // A second early: file systems may round down.
   const from = Math.min(epochSeconds, Math.floor(sinceMs / 1000) - 1)
   const wanted = ['-newermt', `@${from}`]

@@ -5,7 +5,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { execFileSync } from 'node:child_process'
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, open, readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -141,7 +141,9 @@ reproducing('are not taken from a cache that was damaged', async () => {
   const words = ['--size', '12G']
   const good = await build(here, words)
   // The image and the one in the cache are one file: whoever changes the one changes the other.
-  await writeFile(good.image.path, 'damaged', { flag: 'r+' })
+  const file = await open(good.image.path, 'r+')
+  await file.write('damaged', 4096)
+  await file.close()
   const again = await build(here, words)
   assert.match(again.said, /is damaged: it is made anew/)
   assert.is(again.image.sha1, good.image.sha1)
