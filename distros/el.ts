@@ -25,6 +25,7 @@ export const elInstaller: Installer = {
     'inst.text',
     'inst.notmux', // lines on the console, where the usual screen has windows
     'inst.geoloc=0',
+    'inst.nosave=all', // logs and answers, which are put into the new system behind our last script
     'console=tty0',
     'console=ttyS0,115200n8',
     'net.ifnames=0',
