@@ -7,6 +7,7 @@
  * curtin's storage documentation, https://curtin.readthedocs.io/en/latest/topics/storage.html
  */
 import { parse } from 'yaml'
+import { isNestedTooDeep } from '../cli/nesting.ts'
 
 type Rule = 'text' | 'flag' | 'number' | 'list' | 'commands' | Rules
 type Rules = { readonly [key: string]: Rule }
@@ -64,6 +65,7 @@ type Action = { type?: string; id?: string; [key: string]: unknown }
 /** What is wrong with the answers, a line each. */
 export function autoinstallProblems(text: string): string[] {
   if (!text.startsWith('#cloud-config\n')) return ['the first line is not #cloud-config']
+  if (isNestedTooDeep(text)) return ['not YAML: it is nested too deep']
   let document: unknown
   try {
     document = parse(text, { logLevel: 'error' })

@@ -5,6 +5,7 @@
  * Source: cloud-init's documentation, "User data formats".
  */
 import { UsageError } from '../cli/errors.ts'
+import { isNestedTooDeep } from '../cli/nesting.ts'
 import { oneLine } from '../cli/one-line.ts'
 
 /** First lines, and the type of a MIME part; text/plain parts are told apart by cloud-init itself. */
@@ -52,12 +53,13 @@ export async function checkUserData(text: string, path: string): Promise<void> {
     )
   }
   if (type !== 'text/cloud-config') return
+  if (isNestedTooDeep(text)) throw refuse('it is no YAML: it is nested too deep')
   const { parseDocument } = await import('yaml') // not for every command
   let document
   try {
     document = parseDocument(text, { prettyErrors: true, logLevel: 'error' })
   } catch (error) {
-    throw refuse(`it is no YAML: ${oneLine((error as Error).message)}`) // nested too deep
+    throw refuse(`it is no YAML: ${oneLine((error as Error).message)}`)
   }
   const [error] = document.errors
   if (error) {

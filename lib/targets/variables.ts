@@ -4,6 +4,7 @@
  */
 import { readFile } from 'node:fs/promises'
 import { parse } from 'yaml'
+import { isNestedTooDeep } from '../cli/nesting.ts'
 import { explain, UsageError } from '../cli/errors.ts'
 import type { OptionTable } from '../cli/options.ts'
 
@@ -78,6 +79,9 @@ async function readVariables(path: string): Promise<Assignment[]> {
       cause: explain(`read ${path}`, error),
     })
   })
+  if (isNestedTooDeep(text)) {
+    throw new UsageError(`Cannot read --var-file "${path}": it is nested too deep`)
+  }
   let content: unknown
   try {
     content = parse(text, { logLevel: 'error' })

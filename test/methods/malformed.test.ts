@@ -202,6 +202,15 @@ seeds('may nest, and lead to themselves', async () => {
     await soon(() => told(() => checkUserData(`#cloud-config\n${text}`, 'x.yaml')))
   }
   assert.match((await told(() => checkUserData('#cloud-config\na: *b', 'x')))!.message, /no YAML/)
+  for (const deep of [
+    '['.repeat(400),
+    '{a: '.repeat(400),
+    '- '.repeat(400),
+    `${' '.repeat(700)}a`,
+  ]) {
+    const { message } = (await told(() => checkUserData(`#cloud-config\n${deep}`, 'x')))!
+    assert.match(message, /nested too deep/)
+  }
 })
 seeds.run()
 
