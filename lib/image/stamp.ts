@@ -6,6 +6,9 @@ import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { $ } from '../cli/run.ts'
 
+/** In seconds; dates beyond have no form that all formats know. */
+export const LATEST = 1e11
+
 export type Stamp = { text: string; branch: string; at: Date; commit: string }
 
 /** `20260508T120000Z` */
@@ -34,13 +37,19 @@ export async function git(words: readonly string[]): Promise<string | undefined>
   return exitCode === 0 ? stdout.trim() : undefined
 }
 
+/** SOURCE_DATE_EPOCH, in seconds, where it is a time before the year 5138. */
+export function givenEpoch(env: NodeJS.ProcessEnv = process.env): number | undefined {
+  const epoch = Math.floor(Number(env['SOURCE_DATE_EPOCH'] || Number.NaN))
+  return epoch >= 0 && epoch < LATEST ? epoch : undefined
+}
+
 /**
  * The stamp of a build that starts now (or at SOURCE_DATE_EPOCH). Outside a git checkout the branch
  * is `release` and the commit `nogit`; local changes are told by `-dirty`.
  */
 export async function makeStamp(env: NodeJS.ProcessEnv = process.env): Promise<Stamp> {
-  const epoch = Number(env['SOURCE_DATE_EPOCH'] || Number.NaN)
-  const at = epoch >= 0 && epoch < 1e11 ? new Date(Math.floor(epoch) * 1000) : new Date() // to 5138
+  const epoch = givenEpoch(env)
+  const at = epoch === undefined ? new Date() : new Date(epoch * 1000)
   const commit = await git(['rev-parse', '--short=12', 'HEAD'])
   const branch = (await git(['rev-parse', '--abbrev-ref', 'HEAD'])) ?? 'release'
   const changed = commit && (await git(['status', '--porcelain', '--untracked-files=no']))

@@ -16,6 +16,7 @@ import { makeParents } from '../disk/directories.ts'
 import { toolVersions } from '../host/versions.ts'
 import { listMaterials, type Material, sourcesOfMaterials } from '../image/materials.ts'
 import { snapshotMirror } from '../image/snapshot.ts'
+import { givenEpoch } from '../image/stamp.ts'
 import { withLock } from '../media/lock.ts'
 import { type Apt, prepareApt } from '../packages/apt.ts'
 import { choosePackages } from '../packages/choose.ts'
@@ -147,24 +148,30 @@ async function takeLocked(build: Build, path: string): Promise<Choice> {
   return { apt, sources, lists, lock, materials }
 }
 
-/** Where else a package of a lock may be: at the operator's mirror, and where old states are kept. */
-function othersOf(build: Build, lock: PackageLock) {
+type Address = (one: { uri: string }) => string | undefined
+
+const ownAddress: Address = ({ uri }) => uri
+
+/** Where a lock's packages may be: at the operator's mirror, where they were, and where old states are kept. */
+function placesOf(build: Build, lock: PackageLock): Address[] {
   const { distro, recipe } = build
   const pool = (uri: string) => /\/(pool\/.*)$/.exec(uri)?.[1]
   const isSecurity = (uri: string) => /security/.test(uri)
   const [mirror] = recipe.mirrors
-  const at = (base: { main?: string; security?: string } | undefined) => (one: { uri: string }) => {
-    const root = isSecurity(one.uri) ? (base?.security ?? base?.main) : base?.main
-    const path = pool(one.uri)
-    return root === undefined || path === undefined ? undefined : `${root}/${path}`
-  }
+  const at =
+    (base: Mirror | undefined): Address =>
+    ({ uri }) => {
+      const root = isSecurity(uri) ? (base?.security ?? base?.main) : base?.main
+      const path = pool(uri)
+      return root === undefined || path === undefined ? undefined : `${root}/${path}`
+    }
   const date = lock.sources.map((one) => Date.parse(one.date ?? '')).filter((ms) => ms > 0)
   const { snapshots } = packagesOf(distro)
   const old =
     snapshots && date.length > 0
       ? snapshotMirror(snapshots, new Date(Math.max(...date)))
       : undefined
-  return { mirror: at(mirror), old: at(old) }
+  return [at(mirror), ownAddress, at(old)]
 }
 
 /** Warn where another machine's programs may make other bytes of the same packages. */
@@ -205,18 +212,16 @@ export async function pinPackages(
     )
   }
   if (missing.length > 0) {
-    const { mirror, old } = othersOf(build, lock)
-    const others = locked === undefined ? [] : [mirror, old]
+    const places = locked === undefined ? [ownAddress] : placesOf(build, lock)
     await step('Fetch packages', (report) =>
-      fetchPackages(missing, { apt, scope, store, others, explainApt: mmdebstrapError }, report),
+      fetchPackages(missing, { apt, scope, store, places, explainApt: mmdebstrapError }, report),
     )
   }
   const versions = await toolVersions(tools)
   if (locked !== undefined) compareTools(lock, versions, locked)
   const dated = session.dryRun ? undefined : await newestOf(store, lock.packages)
   const newest = dated ?? build.epochSeconds
-  const given = Number(process.env['SOURCE_DATE_EPOCH'] || Number.NaN)
-  const epoch = Number.isSafeInteger(given) ? given : locked === undefined ? newest : lock.epoch
+  const epoch = givenEpoch() ?? (locked === undefined ? newest : lock.epoch)
   return { lock: { ...lock, epoch, tools: versions }, newest, store, sources, lists, materials }
 }
 

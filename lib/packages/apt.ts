@@ -51,13 +51,22 @@ export function aptConfig({ directory, lists, arch }: Omit<AptPlace, 'sources'>)
   ].join('\n')
 }
 
-const LOGIN = /(\w+:\/\/)([^\s/@:]+)(?::([^\s/@]*))?@([^\s/]+)/
+/** A password may have an `@` as it is: the last one in front of the path ends it. */
+const LOGIN = /(\w+:\/\/)([^\s/@:]+)(?::([^\s/]*))?@([^\s/@]+)/
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text // a percent sign that stands for itself
+  }
+}
 
 /** Names and passwords in a source's address, for the file that apt has for them. Source: apt_auth.conf(5). */
 export function splitLogin(source: string): { source: string; login: string | undefined } {
   const [, scheme, user, password = '', host] = LOGIN.exec(source) ?? []
   if (user === undefined) return { source, login: undefined }
-  const [login, word] = [user, password].map(decodeURIComponent)
+  const [login, word] = [user, password].map(decoded)
   return {
     source: source.replace(LOGIN, `$1$4`),
     login: `machine ${scheme}${host} login ${login} password ${word}`,

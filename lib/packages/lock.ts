@@ -65,7 +65,7 @@ export function packagesDigest(
 /** The text of the file, without names and passwords in addresses. */
 export function lockText(lock: PackageLock): string {
   const text = JSON.stringify(lock, undefined, 1)
-  return `${text.replaceAll(/(\w+:\/\/)[^\s/@"]+@/g, '$1')}\n`
+  return `${text.replaceAll(/\b(\w+:\/\/)[^\s/"]+@/g, '$1')}\n`
 }
 
 type Check = (value: unknown) => boolean
@@ -92,7 +92,7 @@ const FIELDS: Partial<Record<keyof PackageLock, Check>> = {
   distro: isText,
   release: isText,
   arch: isText,
-  epoch: isCount,
+  epoch: (value) => isCount(value) && (value as number) < 1e11,
   requested: isNames,
   required: isNames,
   installedBytes: isCount,

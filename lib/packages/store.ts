@@ -65,8 +65,8 @@ export type Fetch = {
   scope: Scope
   /** The directory that keeps them. */
   store: string
-  /** Where else than at its own address a package may be; tried in turn, its own address last. */
-  others: readonly ((one: LockedPackage) => string | undefined)[]
+  /** Where a package may be; tried in turn, as far as they know. */
+  places: readonly ((one: LockedPackage) => string | undefined)[]
   explainApt: (output: string) => BuildError
 }
 
@@ -77,7 +77,7 @@ export type Fetch = {
  */
 export async function fetchPackages(
   missing: readonly LockedPackage[],
-  { apt, scope, store, others, explainApt }: Fetch,
+  { apt, scope, store, places, explainApt }: Fetch,
   report: Report,
 ): Promise<void> {
   // Of this build alone: another one may fetch the same at this moment.
@@ -92,8 +92,8 @@ export async function fetchPackages(
   const sizes = new Map(missing.map((one) => [fileOf(one), one.bytes]))
   let done = 0
   let left = [...missing]
-  const tries = [...others, ({ uri }: LockedPackage) => uri]
-  for (const [i, addressOf] of tries.entries()) {
+  let said = ''
+  for (const addressOf of places) {
     const now = left.filter((one) => addressOf(one) !== undefined)
     if (now.length === 0) continue
     let output = ''
@@ -118,8 +118,9 @@ export async function fetchPackages(
     }
     left = await missingFrom(directory, left)
     if (left.length === 0) break
-    if (i + 1 === tries.length) throw explainApt(output)
+    said = output // the last place is where it has to be
   }
+  if (left.length > 0) throw explainApt(said)
   await act(`keep the packages in ${store}`, keep)
 }
 

@@ -22,6 +22,10 @@ logins('takes a password out of an address, for the file that apt reads it from'
     source: 'deb [signed-by=/k] http://mirror.example.com:8080/debian bookworm main',
     login: 'machine http://mirror.example.com:8080 login me password p@ss',
   })
+  assert.is(
+    splitLogin('deb http://me:p@ss%zz@mirror/debian x main').login,
+    'machine http://mirror login me password p@ss%zz',
+  )
   const plain = 'deb http://mirror.example.com/debian bookworm main'
   assert.equal(splitLogin(plain), { source: plain, login: undefined })
 })

@@ -46,6 +46,7 @@ for (const [what, content, expected] of [
   ['another file', '[]', /it is no lock of this version/],
   ['a later version', change({ lock: 2 }), /it is no lock of this version/],
   ['no date', change({ epoch: 'now' }), /its "epoch" is missing or wrong/],
+  ['a date that is none', change({ epoch: 1e12 }), /its "epoch" is missing or wrong/],
   ['no packages', change({ packages: [] }), /its "packages"/],
   ['a way out of the cache', changed({ version: '1/../../../etc/x' }), /no "version" that can/],
   ['an option for a name', changed({ name: '-oDir=x' }), /no "name" that can be used/],
