@@ -11,6 +11,7 @@ import { mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { removeAbandoned } from '../cli/abandoned.ts'
 import { ownedName } from '../cli/owned.ts'
+import { BuildError } from '../cli/errors.ts'
 import { log } from '../cli/log.ts'
 import { session, stopSignal } from '../cli/session.ts'
 import { makeParents } from '../disk/directories.ts'
@@ -74,7 +75,11 @@ export async function keepStage(
   } catch (error) {
     await rm(partial, { recursive: true, force: true }).catch(() => {})
     stopSignal().throwIfAborted()
-    const reason = error instanceof Error ? error.message : String(error)
+    const said = error instanceof Error ? error.message : String(error)
+    const isFull =
+      /no space left/i.test(said) ||
+      (error instanceof BuildError && /disk is full/.test(error.hint ?? ''))
+    const reason = isFull ? `the disk of ${directory} is full` : said
     log.warn(`Cannot keep the stage "${stage}" for the next build: ${reason}`)
   }
 }

@@ -6,7 +6,7 @@
 import { readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { errorCode } from '../cli/errors.ts'
+import { errorCode, explain } from '../cli/errors.ts'
 import { ownedName, ownerOf } from '../cli/owned.ts'
 import { log } from '../cli/log.ts'
 import { stopSignal } from '../cli/session.ts'
@@ -19,13 +19,15 @@ const STALE_MS = 15_000
 /** Do `work` while no other process does something with `path`. */
 export async function withLock<T>(path: string, work: () => Promise<T>): Promise<T> {
   const lock = `${path}.lock`
-  await makeParents(dirname(path))
+  await makeParents(dirname(path)).catch((error: unknown) => {
+    throw explain(`make "${dirname(path)}"`, error)
+  })
   for (let said = false; ; said = true) {
     try {
       await writeFile(lock, ownedName('lock'), { flag: 'wx' })
       break
     } catch (error) {
-      if (errorCode(error) !== 'EEXIST') throw error
+      if (errorCode(error) !== 'EEXIST') throw explain(`write "${lock}"`, error)
     }
     const { mtimeMs } = await stat(lock).catch(() => ({ mtimeMs: Date.now() }))
     const owner = ownerOf(await readFile(lock, 'utf8').catch(() => ''))

@@ -72,7 +72,8 @@ export function mmdebstrapError(output: string): BuildError {
   // dpkg names the package on one line and the reason on the next.
   const complaints = lines.flatMap((line, i) => {
     if (/^dpkg: error/.test(line)) return [`${line} ${lines[i + 1] ?? ''}`]
-    return /^(E:|Err:)/.test(line) ? [line] : []
+    // tar and cp have their own way to say it.
+    return /^(E:|Err:)|: No space left on device$/.test(line) ? [line] : []
   })
   const cause =
     complaints.find((line) => /No space left on device/.test(line)) ??

@@ -41,6 +41,8 @@ export function aptConfig({ directory, lists, arch }: Omit<AptPlace, 'sources'>)
     ['APT::Install-Recommends', 'false'],
     ['APT::Install-Suggests', 'false'],
     ['APT::Sandbox::User', ''],
+    // Lists of yesterday are no substitute for a mirror that does not answer. Known since apt 2.1.
+    ['APT::Update::Error-Mode', 'any'],
     ['Acquire::Languages', 'none'],
     ['Acquire::Retries', '3'],
   ]

@@ -71,7 +71,7 @@ export type Fetch = {
 }
 
 /**
- * Bring what is missing into the cache; how many files and bytes were fetched.
+ * Bring what is missing into the cache.
  *
  * @throws {BuildError} when one can't be fetched, in apt's words; what came whole is kept for the next build
  */
