@@ -98,8 +98,8 @@ newcomer('a user who is not root builds in a name space', () => {
   assert.match(result.stderr, /Debian 11 \(bullseye\) is out of support since 2026-08-31/)
   const inspect = spawnSync(join(clone, 'bin/inspect-image'), [manifest], { encoding: 'utf8' })
   assert.is(inspect.status, 0)
-  // image, manifest, bill of materials, provenance, report
-  assert.equal(readdirSync(dirname(manifest)).length, 5)
+  // image, manifest, bill of materials, provenance, lock, report
+  assert.equal(readdirSync(dirname(manifest)).length, 6)
   assertNothingLeft(before)
 })
 newcomer.run()

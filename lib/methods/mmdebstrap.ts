@@ -166,7 +166,10 @@ export function systemWords(spec: SystemSpec): string[] {
     'mmdebstrap',
     ...['--verbose', `--mode=${mode}`, '--variant=custom'],
     `--architectures=${arch}`,
-    ...(mode === 'root' ? ['--skip=check/empty'] : [`--setup-hook=tar-in ${shellWord(base)} /`]),
+    ...(mode === 'root'
+      ? ['--skip=check/empty']
+      : // A user can't make device nodes; they are there already.
+        ['--skip=tar-in/mknod', `--setup-hook=tar-in ${shellWord(base)} /`]),
     ...(network ? networkWords(network) : ['--skip=update']),
     `--format=${mode === 'root' ? 'directory' : 'tar'}`,
     ...customizeHooks(spec).map((hook) => `--customize-hook=${hook}`),
