@@ -22,10 +22,14 @@ export function needPackages(packages: Record<string, string>): void {
   console.error(`Installing for this test: ${names.join(' ')}`)
   spawnSync('apt-get', ['update'], { stdio: 'ignore' })
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-  const apt = spawnSync('apt-get', ['install', '-y', '--no-install-recommends', ...names], {
-    env,
-    encoding: 'utf8',
-  })
+  const apt = spawnSync(
+    'apt-get',
+    ['install', '-y', '--no-install-recommends', '-o', 'DPkg::Lock::Timeout=300', ...names],
+    {
+      env,
+      encoding: 'utf8',
+    },
+  )
   if (apt.status !== 0) throw new Error(`Cannot install ${names.join(' ')}: ${apt.stderr}`)
 }
 

@@ -227,13 +227,18 @@ for (const [what, option] of [
 faults('a mirror’s signed list that breaks off half-way', () =>
   withServer(
     (incoming, response) => {
-      const outgoing = request(incoming.url!, { headers: incoming.headers }, (answer) => {
+      const {
+        host: _host,
+        'proxy-connection': _proxy,
+        range: _range,
+        ...headers
+      } = incoming.headers
+      const outgoing = request(incoming.url!, { headers }, (answer) => {
         response.writeHead(answer.statusCode!, answer.headers)
         if (!/InRelease/.test(incoming.url!)) return answer.pipe(response)
-        answer.once('data', (data: Buffer) => {
-          response.write(data)
-          setTimeout(() => response.destroy(), 50)
-        })
+        answer.once('data', (data: Buffer) => response.write(data.subarray(0, 1000)))
+        answer.once('data', () => setTimeout(() => response.destroy(), 50))
+        answer.once('end', () => setTimeout(() => response.destroy(), 100))
       })
       outgoing.on('error', () => response.destroy())
       outgoing.end()
