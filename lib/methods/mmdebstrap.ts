@@ -74,7 +74,8 @@ export function baseWords({ mode, arch, codename, include, source, target }: Bas
     // The repository of this build, which mmdebstrap would leave in place; this machine's name and resolver, or a link
     // of a resolver service, which leads nowhere yet.
     '--customize-hook=rm -f "$1/etc/apt/sources.list" "$1/etc/resolv.conf" "$1/etc/hostname"',
-    `--format=${mode === 'root' ? 'directory' : 'tar'}`,
+    // A user can't make device nodes, and so could not unpack the tar again.
+    ...(mode === 'root' ? ['--format=directory'] : ['--format=tar', '--skip=output/dev']),
     codename,
     target,
     source,
@@ -168,8 +169,7 @@ export function systemWords(spec: SystemSpec): string[] {
     `--architectures=${arch}`,
     ...(mode === 'root'
       ? ['--skip=check/empty']
-      : // A user can't make device nodes; they are there already.
-        ['--skip=tar-in/mknod', `--setup-hook=tar-in ${shellWord(base)} /`]),
+      : ['--setup-hook=mkdir -p "$1/dev"', `--setup-hook=tar-in ${shellWord(base)} /`]),
     ...(network ? networkWords(network) : ['--skip=update']),
     `--format=${mode === 'root' ? 'directory' : 'tar'}`,
     ...customizeHooks(spec).map((hook) => `--customize-hook=${hook}`),
