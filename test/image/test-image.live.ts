@@ -77,6 +77,7 @@ good('leaves the image as it was, and nothing else but the reports', async () =>
   assert.equal((await readdir(dirname(manifest))).sort(), [
     `${base}.bios.serial.log`,
     `${base}.imgmanifest`,
+    `${base}.lock.json`,
     `${base}.provenance.json`,
     `${base}.report.html`,
     `${base}.sbom.cdx.json`,

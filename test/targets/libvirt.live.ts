@@ -63,6 +63,7 @@ image('builds a golden image, and says how an instance of it is made', async () 
   built = JSON.parse(stdout) as Built
   const { path, bytes } = built.image
   assert.equal((await readdir(dirname(path))).sort(), [
+    'golden.lock.json',
     'golden.provenance.json',
     'golden.qcow2',
     'golden.qcow2.sha256',
