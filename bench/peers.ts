@@ -50,6 +50,7 @@ needPackages(
 )
 const release = findRelease(debian, '12')!
 const mirrors = machineMirrors()
+if (mirrors[1] === undefined) throw new Error('This machine has no mirror in its apt sources')
 const { dir, remove } = await workDir()
 const standIns = fileURLToPath(new URL('stand-ins', import.meta.url))
 
@@ -69,7 +70,7 @@ async function runPeer(peer: Peer): Promise<Run> {
     dir: join(dir, peer.name),
     cache: join(dir, `${peer.name}-cache`),
     codename: release.codename,
-    mirror: mirrors[1] ?? 'http://deb.debian.org/debian',
+    mirror: mirrors[1]!,
     packages: [release.kernel, ...debian.packages, ...release.packages],
     gib: GIB,
   }

@@ -27,7 +27,7 @@ export const clean: Tree = {
   '/etc/apt/apt.conf.d/01':
     '// Acquire::http::Proxy "http://user:word@host";\nAcquire::Retries "3";\n',
   '/etc/apt/sources.list':
-    'deb http://deb.debian.org/debian bookworm main\n# deb cdrom:[x]/ y main\n',
+    'deb http://ftp.debian.org/debian bookworm main\n# deb cdrom:[x]/ y main\n',
   '/etc/yum.repos.d/a.repo':
     'mirrorlist=https://mirrors.rockylinux.org/m\nbaseurl=http://yum$region.$zone/\n',
   '/etc/cloud/cloud.cfg.d/90.cfg': '# ds=nocloud\ndatasource_list: [SmartOS]\n',
@@ -172,7 +172,7 @@ export const plants: readonly Plant[] = [
   one('leases', '/var/lib/NetworkManager/secret_key', 'nm-v2:x'),
   one('leases', '/var/lib/dhcp/dhclient.eth0.leases', 'lease {}\n'),
   one('caches', '/var/cache/apt/archives/tree_1_amd64.deb', 'x'),
-  one('caches', '/var/lib/apt/lists/deb.debian.org_InRelease', 'x'),
+  one('caches', '/var/lib/apt/lists/ftp.debian.org_InRelease', 'x'),
   one('caches', '/var/cache/dnf/x/repodata/primary.xml', 'x'),
   one('history', '/root/.bash_history', 'passwd root\n'),
   one('logs', '/var/log/dpkg.log', 'installed\n'),

@@ -12,9 +12,10 @@ const basic = (user: string, password: string) =>
 /** @returns its words for create-image-debian, and how often each was asked with the right password */
 export async function startPrivateProxy() {
   const [, main, , security] = machineMirrors()
+  if (main === undefined) throw new Error('This machine has no mirror in its apt sources')
   const upstream = new Map([
     ['/debian-security', security ?? 'http://security.debian.org/debian-security'],
-    ['/debian', main ?? 'http://deb.debian.org/debian'],
+    ['/debian', main],
   ])
   const asked = { proxy: 0, mirror: 0 }
   /** Where a request goes on to; undefined: it has not the right password. */
