@@ -236,9 +236,14 @@ faults('a mirror’s signed list that breaks off half-way', () =>
       const outgoing = request(incoming.url!, { headers }, (answer) => {
         response.writeHead(answer.statusCode!, answer.headers)
         if (!/InRelease/.test(incoming.url!)) return answer.pipe(response)
+        // Both sides: a connection that is left open keeps this process from its end.
+        const cut = () => {
+          response.destroy()
+          outgoing.destroy()
+        }
         answer.once('data', (data: Buffer) => response.write(data.subarray(0, 1000)))
-        answer.once('data', () => setTimeout(() => response.destroy(), 50))
-        answer.once('end', () => setTimeout(() => response.destroy(), 100))
+        answer.once('data', () => setTimeout(cut, 50))
+        answer.once('end', () => setTimeout(cut, 100))
       })
       outgoing.on('error', () => response.destroy())
       outgoing.end()
