@@ -205,7 +205,8 @@ export async function pinPackages(
   const store = join(cacheOf(build), 'archives')
   if (!session.dryRun) await salvage(store, lock.packages)
   const missing = await missingFrom(store, lock.packages)
-  if (missing.length > 0 && offline) {
+  // Who asks for the stage "image" alone has fetched, perhaps with other options: what lacks is brought.
+  if (missing.length > 0 && recipe.offline) {
     throw new BuildError(
       `Cannot build ${recipe.name} offline: the cache lacks ${missing.length} of ${lock.packages.length} packages, ${missing[0]!.name} among them`,
       { hint: 'Run once without --offline' },

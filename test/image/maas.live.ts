@@ -41,11 +41,11 @@ async function checkFiles({ image, handOver }: Built, name: RegExp) {
   const beside = await readdir(folder)
   assert.equal(
     beside
-      .filter((file) => !/\.(provenance\.json|report\.html|sbom\.cdx\.json)$/.test(file))
+      .filter((file) => !/\.(lock\.json|provenance\.json|report\.html|sbom\.cdx\.json)$/.test(file))
       .sort(),
     [basename(image.path), `${basename(image.path)}.sha256`],
   )
-  assert.is(beside.length, 5)
+  assert.is(beside.length, 6)
   execFileSync('sha256sum', ['--quiet', '-c', `${image.path}.sha256`], { cwd: folder })
   assert.is((await stat(image.path)).size, image.bytes)
   assert.ok(handOver[0]!.endsWith(`content@=${image.path}`), handOver[0])
