@@ -69,7 +69,7 @@ async function openLists(build: Build, directory: string, offline: boolean): Pro
       }
       if (!last) continue
       throw new BuildError(`Cannot choose packages: the cache has no lists of ${recipe.title}`, {
-        hint: 'Run once without --offline, with the same --mirror',
+        hint: 'Run the stage fetch, or once without --offline, with the same --mirror',
       })
     }
     await act(`make ${lists}`, () => makeParents(join(lists, 'partial')))
