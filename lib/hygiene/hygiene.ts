@@ -177,15 +177,27 @@ export async function checkForeign(
   })
 }
 
+/** Check it; what may not ship is not kept for the next build either. */
+async function checked(build: Build, system: System, forget: (() => Promise<void>) | undefined) {
+  try {
+    return await check(build, system)
+  } catch (error) {
+    await forget?.()
+    throw error
+  }
+}
+
 /** The method, whose system is looked at when it is done. */
 export const withHygiene = (method: Method): Method => ({
   ...method,
   async fill(build, host, disk, options) {
-    const filled = await method.fill(build, host, disk, options)
-    return { ...filled, leftovers: await check(build, { kind: 'disk', path: disk }) }
+    const { forget, ...filled } = await method.fill(build, host, disk, options)
+    const leftovers = await checked(build, { kind: 'disk', path: disk }, forget)
+    return { ...filled, leftovers }
   },
   async pack(build, host, options) {
-    const packed = await method.pack(build, host, options)
-    return { ...packed, leftovers: await check(build, { kind: 'tar', path: packed.tar }) }
+    const { forget, ...packed } = await method.pack(build, host, options)
+    const leftovers = await checked(build, { kind: 'tar', path: packed.tar }, forget)
+    return { ...packed, leftovers }
   },
 })

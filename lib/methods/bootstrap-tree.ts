@@ -12,7 +12,7 @@ import { $, act } from '../cli/run.ts'
 import { session } from '../cli/session.ts'
 import type { BootFiles } from '../disk/assemble.ts'
 import type { Layout } from '../disk/layout.ts'
-import { findStage, keepStage, keyOf } from '../image/stage-cache.ts'
+import { dropStage, findStage, keepStage, keyOf } from '../image/stage-cache.ts'
 import { packagesDigest } from '../packages/lock.ts'
 import { makeRepository } from '../packages/repository.ts'
 import { builderMode, keyringOf, packagesOf } from './bootstrap-host.ts'
@@ -37,6 +37,8 @@ export type RootTree = {
   upstream: string | undefined
   /** Done when the tree is kept for the next build, and may be changed. */
   kept: Promise<void>
+  /** Takes it out of there. */
+  forget: () => Promise<void>
 }
 
 /** Files that the boot partitions need, as `guest path → name in the work directory`. */
@@ -206,6 +208,9 @@ export async function makeTree(
       ? undefined
       : point.pattern.exec(await readFile(join(work, 'point'), 'utf8'))?.[1],
     kept,
+    forget: async () => {
+      if (keys) await dropStage(stages, 'system', keys.system)
+    },
   })
 
   const kept = keys && (await findStage(stages, 'system', keys.system))

@@ -83,7 +83,8 @@ const layoutOf = ({ recipe, seed }: Build) =>
   makeLayout(recipe.layout, recipe.disk.bytes, seed, architectures[recipe.arch].bios)
 
 /** What the output tells, and what it was made of. */
-const heardOf = ({ output, upstream }: RootTree, { pin }: Build): Filled => ({
+const heardOf = ({ output, upstream, forget }: RootTree, { pin }: Build): Filled => ({
+  forget,
   output,
   upstream,
   materials: pin?.materials ?? [],

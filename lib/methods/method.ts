@@ -57,6 +57,8 @@ export type Filled = {
   leftovers?: readonly Finding[]
   /** What it was made of, for the provenance. */
   materials?: Material[]
+  /** Takes the system away that was kept for the next build. */
+  forget?: () => Promise<void>
 }
 
 export type Method = {
