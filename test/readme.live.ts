@@ -23,13 +23,18 @@ import { inTemporaryDir } from './temporary.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const path = join(root, 'README.md')
+/** What a command prints, say. */
+const FENCED = /^```[^]*?^```$/gm
 const BLOCK = /(<!-- usage: (\S+) -->\n)[^]*?(<!-- end -->)/g
 
 const readme = suite('README.md')
 
 /** Commands in indented blocks, as `[text]`. */
 const commands = [
-  ...(await readFile(path, 'utf8')).replaceAll(BLOCK, '').matchAll(/^ {4}(\S.*)$/gm),
+  ...(await readFile(path, 'utf8'))
+    .replaceAll(BLOCK, '')
+    .replaceAll(FENCED, '')
+    .matchAll(/^ {4}(\S.*)$/gm),
 ]
   .map(([, line]) => line!.replace(/ +#.*$/, ''))
   .filter((line) => !/^imgadm/.test(line)) // on SmartOS only
