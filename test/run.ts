@@ -24,12 +24,15 @@ type Result = { file: string; passed: number; failed: number; seconds: number }
 /** A file that takes longer hangs: it is ended, and counts as failed. */
 const LIMIT_MS = {
   test: 120_000,
-  live: 30 * 60_000,
+  live: 15 * 60_000,
   recipes: 60 * 60_000,
   images: 120 * 60_000, // beside others an image of another architecture takes most of an hour
   installer: 180 * 60_000,
   faults: 240 * 60_000, // a hundred builds that are ended at a random moment
 }
+
+/** Its tests are through, and the file goes on: a connection or a process that was left open keeps it. */
+const LINGER_MS = 30_000
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const launcher = fileURLToPath(new URL('../lib/cli/launcher.js', import.meta.url))
@@ -56,14 +59,20 @@ function runFile(file: string): Promise<Result> {
     })
     const limit = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS[kind])
     let output = ''
+    let lingers: NodeJS.Timeout | undefined
+    let lingered = false
     const keep = (data: Buffer) => {
       output += data
+      if (!lingers && /^  Duration: /m.test(output)) {
+        lingers = setTimeout(() => (lingered = child.kill('SIGKILL')), LINGER_MS)
+      }
       if (live) process.stderr.write(data) // a live test takes minutes: show its steps
     }
     child.stdout.on('data', keep)
     child.stderr.on('data', keep)
     child.on('close', (status) => {
       clearTimeout(limit)
+      clearTimeout(lingers)
       const count = (word: string) =>
         Number(new RegExp(`^  ${word}: +(\\d+)`, 'm').exec(output)?.[1])
       const total = count('Total') || 0
@@ -73,6 +82,7 @@ function runFile(file: string): Promise<Result> {
       let complaint = ''
       if (total === 0) complaint = 'ran no test: is .run() missing?'
       else if (skipped > 0 && process.env['CI']) complaint = `skipped ${skipped} in CI`
+      else if (lingered) complaint = `did not end ${LINGER_MS / 1000} s after its last test`
       else if (status !== 0 && failed === 0) complaint = `ended with status ${status}`
       if (complaint) failed += 1
       const seconds = (Date.now() - started) / 1000

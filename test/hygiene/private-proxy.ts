@@ -40,12 +40,13 @@ export async function startPrivateProxy() {
     }
     const { authorization: _, 'proxy-authorization': __, host: ___, ...headers } = request.headers
     const further = target.protocol === 'https:' ? askTls : ask
-    further(target, { headers: { ...headers, host: target.host } }, (found) => {
+    const outgoing = further(target, { headers: { ...headers, host: target.host } }, (found) => {
       answer.writeHead(found.statusCode ?? 502, found.headers)
       found.pipe(answer)
     })
-      .on('error', () => answer.destroy())
-      .end()
+    outgoing.on('error', () => answer.destroy()).end()
+    // A mirror that goes on sending to nobody would keep the test from its end.
+    answer.on('close', () => outgoing.destroy())
   })
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
   const place = `127.0.0.1:${(server.address() as AddressInfo).port}`

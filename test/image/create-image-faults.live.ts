@@ -105,6 +105,8 @@ faults('package that breaks off half-way', () =>
         })
       })
       outgoing.on('error', () => response.destroy())
+      // A mirror that goes on sending to nobody keeps this process from its end.
+      response.on('close', () => outgoing.destroy())
       outgoing.end()
     },
     async (url) => {
@@ -236,16 +238,14 @@ faults('a mirror’s signed list that breaks off half-way', () =>
       const outgoing = request(incoming.url!, { headers }, (answer) => {
         response.writeHead(answer.statusCode!, answer.headers)
         if (!/InRelease/.test(incoming.url!)) return answer.pipe(response)
-        // Both sides: a connection that is left open keeps this process from its end.
-        const cut = () => {
-          response.destroy()
-          outgoing.destroy()
-        }
+        const cut = () => response.destroy()
         answer.once('data', (data: Buffer) => response.write(data.subarray(0, 1000)))
         answer.once('data', () => setTimeout(cut, 50))
         answer.once('end', () => setTimeout(cut, 100))
       })
       outgoing.on('error', () => response.destroy())
+      // A mirror that goes on sending to nobody keeps this process from its end.
+      response.on('close', () => outgoing.destroy())
       outgoing.end()
     },
     async (url) => {
