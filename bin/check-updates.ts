@@ -15,7 +15,7 @@ import { commonOptions, parseList } from '../lib/cli/options.ts'
 import { step } from '../lib/cli/progress.ts'
 import { INSTALLER_TOOLS, ensureTools } from '../lib/host/tools.ts'
 import { columns, fleetOf, selectRows } from '../lib/image/fleet.ts'
-import { proxyOption, proxyVariables } from '../lib/image/recipe.ts'
+import { proxyOption, proxyVariables } from '../lib/image/proxy.ts'
 import { checkUpdate, type Update } from '../lib/image/updates.ts'
 
 const command = {

@@ -2,7 +2,8 @@
 import { debian } from '../distros/debian.ts'
 import { commonOptions, parseArguments } from '../lib/cli/options.ts'
 import type { BuildReport } from '../lib/image/build-report.ts'
-import { imageOptions, resolveRecipe } from '../lib/image/recipe.ts'
+import { imageOptions } from '../lib/image/image-options.ts'
+import { resolveRecipe } from '../lib/image/recipe.ts'
 
 const stamp = {
   text: 'main-20260508T120000Z-0123456789ab',

@@ -28,20 +28,14 @@ import { targetOf, TARGETS } from '../targets/targets.ts'
 import { describeVariables } from '../targets/variables.ts'
 import { REPORT } from './build-report.ts'
 import type { ImageFile } from './image-file.ts'
+import { type ImageOptions, imageOptions, type MethodName } from './image-options.ts'
 import { makeImage } from './make-image.ts'
 import type { Made } from './makers.ts'
 import { copyLog } from './copy-log.ts'
 import { LOCK } from '../packages/lock.ts'
 import { checkDraft, imageManifest, writeManifest } from './manifest.ts'
 import { checkWritable, makeOutputDir } from './output-dir.ts'
-import {
-  datedRecipe,
-  type ImageOptions,
-  imageOptions,
-  type MethodName,
-  type Recipe,
-  resolveRecipe,
-} from './recipe.ts'
+import { datedRecipe, type Recipe, resolveRecipe } from './recipe.ts'
 import { type Records, writeRecords } from './records.ts'
 import { parseStages, type Stage, STAGES } from './stages.ts'
 import { makeStamp, parseStamp } from './stamp.ts'

@@ -13,7 +13,8 @@ import { checkKeys } from '../media/signature.ts'
 import { autoinstallProblems } from '../methods/autoinstall.ts'
 import { answerFiles, kernelArguments } from '../methods/installer-answers.ts'
 import { readKickstart } from '../methods/kickstart.ts'
-import { imageOptions, resolveRecipe } from './recipe.ts'
+import { imageOptions } from './image-options.ts'
+import { resolveRecipe } from './recipe.ts'
 import { makeStamp } from './stamp.ts'
 
 const command = {

@@ -19,7 +19,7 @@ import {
 } from '../../lib/cli/options.ts'
 import { redact } from '../../lib/cli/redact.ts'
 import { shellCommand, shellWord } from '../../lib/cli/shell-words.ts'
-import { imageOptions } from '../../lib/image/recipe.ts'
+import { imageOptions } from '../../lib/image/image-options.ts'
 import { makeStamp, parseStamp, stampText } from '../../lib/image/stamp.ts'
 import { imgapiOptions } from '../../lib/publish/imgapi.ts'
 import { libvirtOptions } from '../../lib/publish/libvirt.ts'

@@ -7,7 +7,8 @@ import { madeSecret } from '../../lib/cli/secrets.ts'
 import { searchBytes } from '../../lib/hygiene/search.ts'
 import { secretsIn, secretsOf } from '../../lib/hygiene/secrets.ts'
 import { commonOptions, parseArguments } from '../../lib/cli/options.ts'
-import { imageOptions, resolveRecipe } from '../../lib/image/recipe.ts'
+import { imageOptions } from '../../lib/image/image-options.ts'
+import { resolveRecipe } from '../../lib/image/recipe.ts'
 import { inTemporaryDir } from '../temporary.ts'
 
 const texts = (address: string) => secretsIn('x', address).map(({ bytes }) => String(bytes))

@@ -15,7 +15,8 @@ import {
   snapshotOf,
 } from '../../lib/image/materials.ts'
 import { provenanceText } from '../../lib/image/provenance.ts'
-import { imageOptions, resolveRecipe } from '../../lib/image/recipe.ts'
+import { imageOptions } from '../../lib/image/image-options.ts'
+import { resolveRecipe } from '../../lib/image/recipe.ts'
 import { statementProblems } from '../statement.ts'
 import { errorOf, inTemporaryDir } from '../temporary.ts'
 

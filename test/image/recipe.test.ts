@@ -6,7 +6,8 @@ import { rocky } from '../../distros/rocky.ts'
 import { ubuntu } from '../../distros/ubuntu.ts'
 import { UsageError } from '../../lib/cli/errors.ts'
 import { type Command, type OptionTable, parseArguments } from '../../lib/cli/options.ts'
-import { imageOptions, resolveRecipe } from '../../lib/image/recipe.ts'
+import { imageOptions } from '../../lib/image/image-options.ts'
+import { resolveRecipe } from '../../lib/image/recipe.ts'
 import { compactTime, stampText } from '../../lib/image/stamp.ts'
 
 const at = new Date('2026-05-08T12:00:00Z')
