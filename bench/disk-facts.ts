@@ -7,8 +7,6 @@ import { openSync, readSync, statSync } from 'node:fs'
 
 export type DiskFacts = {
   bytes: number
-  /** Of the file, without its holes. */
-  allocated: number
   label: string
   partitions: number
   kernels: string[]
@@ -39,10 +37,9 @@ export function diskFacts(disk: string): DiskFacts {
   )
   const sector = Buffer.alloc(440)
   readSync(openSync(disk, 'r'), sector, 0, sector.length, 0)
-  const { size, blocks } = statSync(disk)
+  const { size } = statSync(disk)
   return {
     bytes: size,
-    allocated: blocks * 512,
     label: partitiontable.label,
     partitions: partitiontable.partitions.length,
     kernels: boot.filter((name) => name.startsWith('vmlinuz-')),

@@ -1,4 +1,8 @@
-/** `npm run check`: formatting, types, fast tests. What CI demands of every commit. */
+/**
+ * `npm run check`: formatting, types, fast tests. What CI demands of every commit.
+ *
+ *   npm run check -- prettier tsc    these alone: who has run the tests need not do it twice
+ */
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
@@ -8,7 +12,15 @@ const checks: [string, string[]][] = [
   ['tsc', ['node_modules/typescript/bin/tsc', '--project', 'tsconfig.json']],
   ['tests', ['lib/cli/launcher.js', 'test/run.ts']],
 ]
+const wanted = process.argv.slice(2)
+const unknown = wanted.filter((word) => !checks.some(([name]) => name === word))
+if (unknown.length > 0) {
+  const names = checks.map(([name]) => name).join(', ')
+  console.error(`check: no check is called ${unknown.join(', ')}: choose of ${names}`)
+  process.exit(2)
+}
 for (const [name, args] of checks) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue
   const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' })
   if (status !== 0) {
     console.error(`check: ${name} failed`)
