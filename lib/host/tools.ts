@@ -32,6 +32,7 @@ export const tool = (name: string, apt: string, why: string, pkgsrc?: string): T
 
 export const TOOLS = {
   mmdebstrap: tool('mmdebstrap', 'mmdebstrap', 'installs packages into a directory'),
+  aptFtparchive: tool('apt-ftparchive', 'apt-utils', 'makes an index of the packages'),
   qemuImg: tool('qemu-img', 'qemu-utils', 'finds the parts of a disk that hold data'),
   sfdisk: tool('sfdisk', 'fdisk', 'writes the partition table'),
   mkfsExt4: tool('mkfs.ext4', 'e2fsprogs', 'makes the root file system'),

@@ -2,32 +2,39 @@
  * A repository of exactly the packages of a lock, as a directory: whoever installs from it can choose no other
  * version, and needs no network.
  *
- * Source: sources.list(5), exact paths and "trusted"; dpkg-deb(1), --field.
+ * Source: sources.list(5), exact paths and "trusted"; apt-ftparchive(1), packages.
  */
 import { copyFile, link, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { BuildError } from '../cli/errors.ts'
 import { $, act } from '../cli/run.ts'
+import { session } from '../cli/session.ts'
 import { type LockedPackage } from './lock.ts'
 import { fileOf } from './store.ts'
-
-/**
- * Prints each package's own fields and the name of its file. They are words of the script, never a part of it:
- * their names come from a mirror.
- */
-const FIELDS =
-  'for file; do dpkg-deb --field "$file" && echo "Filename: ./${file##*/}" || exit; done'
 
 async function linkOrCopy(from: string, to: string): Promise<void> {
   await link(from, to).catch(() => copyFile(from, to)) // another file system, say
 }
 
-/** Size and digest behind each file's name; stanzas are divided by an empty line. */
-export function indexText(fields: string, packages: readonly LockedPackage[]): string {
-  const known = new Map(packages.map((one) => [fileOf(one), one]))
-  return fields.replaceAll(/^Filename: \.\/(.*)$/gm, (line, file: string) => {
-    const { bytes = 0, sha256 = '' } = known.get(file) ?? {}
-    return `${line}\nSize: ${bytes}\nSHA256: ${sha256}\n`
-  })
+/**
+ * The index in the order of the lock. apt-ftparchive's is that in which a file system lists its files, and what apt
+ * chooses by it is not to differ between machines.
+ *
+ * @throws {BuildError} when a package is not in it
+ */
+export function orderIndex(index: string, packages: readonly LockedPackage[]): string {
+  const known = new Map(
+    index
+      .split(/\n\n+/)
+      .map((stanza) => [/^Filename: (?:\.\/)?(.*)$/m.exec(stanza)?.[1] ?? '', stanza.trim()]),
+  )
+  return packages
+    .map((one) => {
+      const stanza = known.get(fileOf(one))
+      if (stanza !== undefined) return `${stanza}\n\n`
+      throw new BuildError(`Cannot read package ${fileOf(one)}: it says nothing of itself`)
+    })
+    .join('')
 }
 
 /**
@@ -47,14 +54,13 @@ export async function makeRepository(
       await linkOrCopy(join(store, fileOf(one)), join(directory, fileOf(one)))
     }
   })
-  // One after the other takes seconds, which two processes share.
-  const files = packages.map((one) => `./${fileOf(one)}`)
-  const half = Math.ceil(files.length / 2)
-  const halves = [files.slice(0, half), files.slice(half)]
-  const read = await Promise.all(
-    halves.map((some) => $({ cwd: directory })`sh -c ${[FIELDS]} sh ${some}`),
-  )
-  const text = indexText(read.map(({ stdout }) => stdout).join(''), packages)
+  // One digest is enough for a directory that nobody else can write.
+  const digests = ['MD5', 'SHA1', 'SHA512'].flatMap((name) => [
+    '-o',
+    `APT::FTPArchive::${name}=false`,
+  ])
+  const { stdout } = await $({ cwd: directory })`apt-ftparchive ${digests} packages .`
+  const text = session.dryRun ? '' : orderIndex(stdout, packages)
   await act(`write ${directory}/Packages`, () => writeFile(join(directory, 'Packages'), text))
   return `deb [trusted=yes] copy:${encodeURI(directory)} ./`
 }

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { LockedPackage } from '../../lib/packages/lock.ts'
-import { indexText } from '../../lib/packages/repository.ts'
+import { orderIndex } from '../../lib/packages/repository.ts'
 import { fetchWords, fileOf, missingFrom, newestOf } from '../../lib/packages/store.ts'
 import { inTemporaryDir } from '../temporary.ts'
 
@@ -61,10 +61,16 @@ store('tell when the newest of them was made', () =>
 )
 store.run()
 
-const index = suite('indexText()')
-index('adds size and digest to what a package says of itself', () => {
-  const one = packageOf('a', Buffer.from('x'))
-  const text = indexText(`Package: a\nDescription: b\n more\nFilename: ./${fileOf(one)}\n`, [one])
-  assert.match(text, /^Size: 1\nSHA256: [0-9a-f]{64}\n\n$/m)
+const index = suite('orderIndex()')
+const [a, b] = [packageOf('a', Buffer.from('x')), packageOf('b', Buffer.from('y'))]
+const stanza = (one: typeof a) =>
+  `Package: ${one.name}\nFilename: ./${fileOf(one)}\nDescription: d\n more\n .\n end\n`
+index('has the order of the lock, whatever that of the directory is', () => {
+  const ordered = `${stanza(a)}\n${stanza(b)}\n`
+  assert.is(orderIndex(`${stanza(b)}\n${stanza(a)}\n`, [a, b]), ordered)
+  assert.is(orderIndex(ordered, [a, b]), ordered)
+})
+index('names a package that is not in it', () => {
+  assert.throws(() => orderIndex(stanza(a), [a, b]), /Cannot read package b_/)
 })
 index.run()
