@@ -63,6 +63,6 @@ export async function readExtFiles(
   options: ReadTarOptions,
 ): Promise<Files> {
   const root = join(work, 'root')
-  await mountExt(disk, offset, root, scope, { playJournal: false })
+  await mountExt(disk, offset, root, scope, { leaveJournal: true })
   return readTarFiles(outputBytes(tarWords(root), `read the files of "${shown}"`), shown, options)
 }

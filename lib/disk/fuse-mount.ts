@@ -1,6 +1,5 @@
 /**
- * An ext file system in a disk file, mounted by fuse2fs to be read: no loop device, no rights of root, and the file
- * is not written to.
+ * An ext file system in a disk file, mounted by fuse2fs to be read: no loop device, no rights of root.
  */
 import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
@@ -26,7 +25,7 @@ export function checkFuse(device = FUSE): void {
   })
 }
 
-/** A journal that was not played back is left as it is: that would be written to the disk. */
+/** A journal that was not played back is left as it is; fuse2fs 1.47 refuses such a file system otherwise. */
 const AS_IT_IS = 'norecovery'
 
 /**
@@ -40,7 +39,7 @@ export async function mountExt(
   offset: number,
   directory: string,
   scope: Scope,
-  { playJournal = true } = {},
+  { leaveJournal = false } = {},
 ): Promise<void> {
   await act(`make ${directory}`, () => mkdir(directory))
   // Before it is mounted: an interruption may come when it is, and fuse2fs has not yet said so.
@@ -49,6 +48,6 @@ export async function mountExt(
     await $({ undo: true, nothrow: true })`${end} ${directory}`
   })
   // Whoever runs this reads what is root's.
-  const options = ['ro', 'fakeroot', ...(playJournal ? [] : [AS_IT_IS]), `offset=${offset}`]
+  const options = ['ro', 'fakeroot', ...(leaveJournal ? [AS_IT_IS] : []), `offset=${offset}`]
   await $`fuse2fs -o ${options.join(',')} ${disk} ${directory}`
 }

@@ -2,9 +2,10 @@
  * The root tar of a disk: its files read through fuse2fs, so that no loop device and no rights of root are
  * needed. Builds make theirs otherwise, without a file system that is mounted (lib/methods).
  */
-import { stat } from 'node:fs/promises'
+import { open, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BuildError } from '../cli/errors.ts'
+import { oneLine } from '../cli/one-line.ts'
 import type { Report } from '../cli/progress.ts'
 import { $ } from '../cli/run.ts'
 import type { Scope } from '../cli/scope.ts'
@@ -20,12 +21,39 @@ import { plainFile } from './plain-file.ts'
 /** What it needs of this machine. */
 export const diskTarTools = [
   ...fuseMountTools,
+  tool('e2fsck', 'e2fsprogs', 'plays a journal back'),
   tool('sfdisk', 'fdisk', 'reads the partition table'),
   tool('tar', 'tar', 'packs the files'),
 ]
 
+/** What a superblock says when a journal has changes that are not yet in their places. Source: Linux, fs/ext4/ext4.h */
+const RECOVER = { at: 1024 + 0x60, flag: 0x4 }
+
+async function needsRecovery(disk: string, offset: number): Promise<boolean> {
+  const file = await open(disk)
+  try {
+    const features = Buffer.alloc(4)
+    await file.read(features, 0, features.length, offset + RECOVER.at)
+    return (features.readUInt32LE() & RECOVER.flag) !== 0
+  } finally {
+    await file.close()
+  }
+}
+
+/** @throws {BuildError} in e2fsck's words. Source: e2fsck(8), exit code: 1 is that something was mended */
+async function playJournal(fileSystem: string): Promise<void> {
+  const { exitCode, stdout, stderr } = await $({
+    nothrow: true,
+  })`e2fsck -y -E journal_only ${fileSystem}`
+  if ((exitCode ?? 0) <= 1) return
+  throw new BuildError(`Cannot play back the journal of a copy of the root file system`, {
+    hint: `e2fsck says: ${oneLine(`${stdout} ${stderr}`)}`,
+  })
+}
+
 /**
- * Write the gzipped root tar of a raw disk.
+ * Write the gzipped root tar of a raw disk, which is not written to: where a journal has to be played back, as of a
+ * machine that was switched off, that is done in a copy.
  *
  * @throws {BuildError} when it has no root file system, or one that fuse2fs can't read
  */
@@ -44,7 +72,13 @@ export async function writeDiskTar(
   const work = await scope.tempDir('convert-image')
   const root = join(work, 'root')
   const tar = join(work, 'root.tar')
-  await mountExt(disk, offset, root, scope)
+  if (await needsRecovery(disk, offset)) {
+    // From where it begins: behind its work on a journal libext2fs forgets the offset.
+    const copy = join(work, 'root.ext4')
+    await $`dd if=${disk} of=${copy} bs=1M iflag=skip_bytes skip=${offset} conv=sparse status=none`
+    await playJournal(copy)
+    await mountExt(copy, 0, root, scope)
+  } else await mountExt(disk, offset, root, scope)
   await $`${rootTarWords(root, tar, Math.ceil((await stat(disk)).mtimeMs / 1000))}`
   const signal = stopSignal()
   return writeImageFile(gzip(plainFile(tar, report), { signal }), path, { signal })

@@ -98,6 +98,20 @@ tars('the same disk gives the same bytes', async () => {
   }
   sh('cmp a.tar.gz b.tar.gz')
 })
+tars('a journal is played back in a copy: the disk stays as it is', async () => {
+  const { root } = makeLayout('plain', BYTES, 'plain.raw')
+  // As of a machine that was switched off.
+  sh(`cp --sparse=always plain.raw journal.raw; echo inside >inside
+      debugfs -w -R 'write inside /sub/inside' 'journal.raw?offset=${root.offset}'
+      debugfs -w -R 'feature +needs_recovery' 'journal.raw?offset=${root.offset}'; chmod 444 journal.raw`)
+  const digest = () => sh('sha256sum journal.raw')
+  const before = digest()
+  const { status, stderr } = await run('convert-image', [at('journal.raw'), at('j.tar.gz')])
+  assert.is(status, 0, stderr)
+  assert.is(digest(), before)
+  assert.is(sh('tar -xOf j.tar.gz ./sub/inside'), 'inside\n')
+  await nothingLeft()
+})
 tars('says so of a disk without files, of XFS, and of a root tar', async () => {
   sh('truncate -s 400M xfs.raw empty.raw; mkfs.xfs -q xfs.raw')
   for (const [name, expected] of [
