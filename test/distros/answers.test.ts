@@ -13,28 +13,14 @@ import addFormats from 'ajv-formats'
 import { parse } from 'yaml'
 import { distros } from '../../distros/all.ts'
 import type { Distro } from '../../distros/distro.ts'
-import { type Command, type OptionTable, parseArguments } from '../../lib/cli/options.ts'
-import { imageOptions } from '../../lib/image/image-options.ts'
-import { resolveRecipe } from '../../lib/image/recipe.ts'
 import { answerFiles, kernelArguments } from '../../lib/methods/installer-answers.ts'
 import { autoinstallProblems } from '../../lib/methods/autoinstall.ts'
 import { readKickstart } from '../../lib/methods/kickstart.ts'
+import { recipeOf } from '../recipe-of.ts'
 
 const golden = fileURLToPath(new URL('../fixtures/answers/', import.meta.url))
-const at = new Date('2026-05-08T12:00:00Z')
-const stamp = { text: 'main-20260508T120000Z-abc', branch: 'main', at, commit: 'abc' }
-const command = {
-  name: 'x',
-  summary: '',
-  words: ['RELEASE'],
-  options: imageOptions,
-  examples: [],
-} as const satisfies Command<OptionTable>
-
-function recipe(distro: Distro, ...argv: string[]) {
-  const { options, words } = parseArguments(command, ['--method', 'installer', ...argv], {})
-  return resolveRecipe(distro, words[0]!, options, stamp, { HOME: '/home/a' })
-}
+const recipe = (distro: Distro, ...argv: string[]) =>
+  recipeOf(distro, ['--method', 'installer', ...argv])
 type Media = Parameters<typeof answerFiles>[2]
 const netinst: Media = { label: 'A label', files: new Set(['/images/pxeboot/vmlinuz']) }
 const dvd: Media = {

@@ -5,17 +5,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { debian } from '../../distros/debian.ts'
 import { HostError } from '../../lib/cli/errors.ts'
-import { parseArguments } from '../../lib/cli/options.ts'
 import { session } from '../../lib/cli/session.ts'
 import { ensureTools, extendPath, findTool, type Tool } from '../../lib/host/tools.ts'
-import { type ImageOptions, imageOptions } from '../../lib/image/image-options.ts'
-import { resolveRecipe } from '../../lib/image/recipe.ts'
-import { makeStamp } from '../../lib/image/stamp.ts'
 import { bootstrap } from '../../lib/methods/bootstrap.ts'
 import { cloudImage } from '../../lib/methods/cloud-image.ts'
 import { installer } from '../../lib/methods/installer.ts'
 import { hasSubordinateIds } from '../../lib/host/user-namespaces.ts'
 import { printed } from '../printed.ts'
+import { recipeOf } from '../recipe-of.ts'
 
 const tools: Tool[] = [
   { name: 'alpha', apt: 'alpha-utils', why: 'does alpha' },
@@ -67,9 +64,7 @@ ensuring('says what is slower without an optional tool, and goes on', async () =
 })
 for (const [name, method] of Object.entries({ bootstrap, installer, 'cloud-image': cloudImage })) {
   ensuring(`names the one program that method ${name} lacks, whichever it is`, async () => {
-    const command = { name: 'x', summary: '', words: ['R'], options: imageOptions, examples: [] }
-    const { options } = parseArguments(command, ['13', '--method', name], {})
-    const recipe = await resolveRecipe(debian, '13', options as ImageOptions, await makeStamp())
+    const recipe = await recipeOf(debian, ['13', '--method', name])
     const all = method.tools(debian, recipe)
     assert.ok(all.length > 5)
     for (const one of all) {

@@ -5,25 +5,9 @@ import type { Distro } from '../../distros/distro.ts'
 import { rocky } from '../../distros/rocky.ts'
 import { ubuntu } from '../../distros/ubuntu.ts'
 import { UsageError } from '../../lib/cli/errors.ts'
-import { type Command, type OptionTable, parseArguments } from '../../lib/cli/options.ts'
-import { imageOptions } from '../../lib/image/image-options.ts'
-import { resolveRecipe } from '../../lib/image/recipe.ts'
 import { compactTime, stampText } from '../../lib/image/stamp.ts'
+import { at, recipeOf } from '../recipe-of.ts'
 
-const at = new Date('2026-05-08T12:00:00Z')
-const stamp = { text: 'main-20260508T120000Z-abc', branch: 'main', at, commit: 'abc' }
-const command = {
-  name: 'x',
-  summary: '',
-  words: ['RELEASE'],
-  options: imageOptions,
-  examples: [],
-} as const satisfies Command<OptionTable>
-
-function recipeOf(distro: Distro, argv: string[], env: NodeJS.ProcessEnv = { HOME: '/home/a' }) {
-  const { options, words } = parseArguments(command, argv, env)
-  return resolveRecipe(distro, words[0]!, options, stamp, env)
-}
 const recipe = (argv: string[], env?: NodeJS.ProcessEnv) => recipeOf(debian, argv, env)
 async function refusal(...argv: string[]): Promise<string> {
   try {

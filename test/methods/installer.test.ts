@@ -6,28 +6,11 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { debian } from '../../distros/debian.ts'
 import { UsageError } from '../../lib/cli/errors.ts'
-import { type OptionTable, type Command, parseArguments } from '../../lib/cli/options.ts'
-import { imageOptions } from '../../lib/image/image-options.ts'
-import { resolveRecipe } from '../../lib/image/recipe.ts'
 import { answerFiles, answerValues } from '../../lib/methods/installer-answers.ts'
 import { inTemporaryDir } from '../temporary.ts'
+import { recipeOf } from '../recipe-of.ts'
 
-const at = new Date('2026-05-08T12:00:00Z')
-const stamp = { text: 'main-20260508T120000Z-abc', branch: 'main', at, commit: 'abc' }
-const command = {
-  name: 'x',
-  summary: '',
-  words: ['RELEASE'],
-  options: imageOptions,
-  examples: [],
-} as const satisfies Command<OptionTable>
-
-function recipe(...argv: string[]) {
-  const env = { HOME: '/home/a' }
-  const all = ['--method', 'installer', ...argv]
-  const { options, words } = parseArguments(command, all, env)
-  return resolveRecipe(debian, words[0]!, options, stamp, env)
-}
+const recipe = (...argv: string[]) => recipeOf(debian, ['--method', 'installer', ...argv])
 const files = async (...argv: string[]) => answerFiles(debian, await recipe(...argv))
 async function answers(...argv: string[]): Promise<string[]> {
   const file = (await files(...argv)).find(({ to }) => to === 'preseed.cfg')!

@@ -9,31 +9,15 @@ import { type Distro, onArch } from '../../distros/distro.ts'
 import { rocky } from '../../distros/rocky.ts'
 import { ubuntu } from '../../distros/ubuntu.ts'
 import { UsageError } from '../../lib/cli/errors.ts'
-import { parseArguments } from '../../lib/cli/options.ts'
-import { imageOptions } from '../../lib/image/image-options.ts'
-import { resolveRecipe } from '../../lib/image/recipe.ts'
 import { guestOf } from '../../lib/methods/guest.ts'
 import { libvirt, virtInstall } from '../../lib/targets/libvirt.ts'
 import { resolveVariables } from '../../lib/targets/variables.ts'
 import { errorOf } from '../temporary.ts'
+import { recipeOf } from '../recipe-of.ts'
 
 const folder = fileURLToPath(new URL('../../cloud-init/libvirt/', import.meta.url))
-const at = new Date('2026-05-08T12:00:00Z')
-const stamp = { text: 'main-20260508T120000Z-abc', branch: 'main', at, commit: 'abc' }
-const command = {
-  name: 'x',
-  summary: '',
-  words: ['RELEASE'],
-  options: imageOptions,
-  examples: [],
-} as const
-
-function recipeOf(distro: Distro, ...argv: string[]) {
-  const words = ['--target', 'libvirt', ...argv]
-  const { options } = parseArguments(command, ['x', ...words], {})
-  const release = distro.releases.at(-1)!.version
-  return resolveRecipe(distro, release, options, stamp, { HOME: '/home/a' })
-}
+const libvirtRecipe = (distro: Distro, ...argv: string[]) =>
+  recipeOf(distro, [distro.releases.at(-1)!.version, '--target', 'libvirt', ...argv])
 const variables = await resolveVariables('libvirt', libvirt.variables, {
   var: [],
   'var-file': undefined,
@@ -86,30 +70,34 @@ line.run()
 
 const recipe = suite('a recipe for libvirt')
 recipe('has the packages of its variable, and the usual kernel', async () => {
-  const { packages, format, fileName } = await recipeOf(debian)
+  const { packages, format, fileName } = await libvirtRecipe(debian)
   for (const name of ['etckeeper', 'unattended-upgrades', 'linux-image-amd64']) {
     assert.ok(packages.includes(name), name)
   }
   assert.is(format, 'qcow2')
   assert.is(fileName, 'debian-13-20260508')
-  const other = await recipeOf(debian, '--var', 'packages=tmux')
+  const other = await libvirtRecipe(debian, '--var', 'packages=tmux')
   assert.ok(other.packages.includes('tmux'))
   assert.not(other.packages.includes('etckeeper'))
 })
 recipe(
   'is there for arm64, with its kernel and without words for consoles that it may not have',
   async () => {
-    const arm = await recipeOf(debian, '--arch', 'arm64')
+    const arm = await libvirtRecipe(debian, '--arch', 'arm64')
     assert.ok(arm.packages.includes('linux-image-arm64'))
     const { setup } = guestOf(onArch(debian, 'arm64')!, arm, [])
     assert.is(setup[0]!.env['KERNEL_ARGUMENTS'], 'net.ifnames=0')
   },
 )
 recipe('names the file as it is told', async () => {
-  assert.is((await recipeOf(debian, '--name', 'golden.qcow2')).fileName, 'golden')
+  assert.is((await libvirtRecipe(debian, '--name', 'golden.qcow2')).fileName, 'golden')
 })
 recipe('hands the variables to its scripts, and has a last one', async () => {
-  const { setup, finish } = guestOf(ubuntu, await recipeOf(ubuntu, '--var', 'route_metric=7'), [])
+  const { setup, finish } = guestOf(
+    ubuntu,
+    await libvirtRecipe(ubuntu, '--var', 'route_metric=7'),
+    [],
+  )
   assert.is(setup.at(-1)!.env['VAR_ROUTE_METRIC'], '7')
   assert.match(finish.at(-1)!.path, /cloud-init\/libvirt\/last\.sh$/)
   assert.match(finish.at(-2)!.path, /clean-up\.sh$/)
@@ -121,7 +109,7 @@ for (const [distro, argv, expected] of [
   [debian, ['--disk', 'zvol'], /^Option --disk zvol does not fit --format qcow2/],
 ] as [Distro, string[], RegExp][]) {
   recipe(`refuses ${distro.name} ${argv.join(' ')}`, async () => {
-    const error = await errorOf(() => recipeOf(distro, ...argv))
+    const error = await errorOf(() => libvirtRecipe(distro, ...argv))
     assert.instance(error, UsageError)
     assert.match(error.message, expected)
   })

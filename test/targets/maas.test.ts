@@ -6,29 +6,13 @@ import { debian } from '../../distros/debian.ts'
 import { rocky } from '../../distros/rocky.ts'
 import { ubuntu } from '../../distros/ubuntu.ts'
 import type { Distro } from '../../distros/distro.ts'
-import { type Command, type OptionTable, parseArguments } from '../../lib/cli/options.ts'
-import { imageOptions } from '../../lib/image/image-options.ts'
-import { resolveRecipe } from '../../lib/image/recipe.ts'
 import { guestOf } from '../../lib/methods/guest.ts'
 import { maas, uploadCommand } from '../../lib/targets/maas.ts'
 import { targetOf, TARGETS } from '../../lib/targets/targets.ts'
+import { recipeOf } from '../recipe-of.ts'
 
-const at = new Date('2026-05-08T12:00:00Z')
-const stamp = { text: 'main-20260508T120000Z-abc', branch: 'main', at, commit: 'abc' }
-const command = {
-  name: 'x',
-  summary: '',
-  words: ['RELEASE'],
-  options: imageOptions,
-  examples: [],
-} as const satisfies Command<OptionTable>
-
-function recipeOf(distro: Distro, ...argv: string[]) {
-  const { options, words } = parseArguments(command, argv, {})
-  return resolveRecipe(distro, words[0]!, options, stamp, { HOME: '/home/a' })
-}
 async function guestFor(distro: Distro, ...argv: string[]) {
-  const recipe = await recipeOf(distro, ...argv)
+  const recipe = await recipeOf(distro, argv)
   const guest = guestOf(distro, recipe, [])
   return { recipe, guest, env: guest.setup[0]!.env }
 }
