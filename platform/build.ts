@@ -181,8 +181,9 @@ export async function buildRetro(
     const { stream, shown, bytes: total, close } = await openTarball(tarball)
     try {
       let read = 0
-      stream.on('data', (piece: Buffer) => report((read += piece.length) / total))
-      const found = await extractPlatform(stream, shown, work)
+      const found = await extractPlatform(stream, shown, work, (count) => {
+        report((read += count) / total)
+      })
       await checkStamp(found, stamp, shown)
       return found
     } finally {

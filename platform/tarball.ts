@@ -83,17 +83,26 @@ function splitName(name: string, shown: string): { top: string; below: string } 
  *
  * @param shown its name, for messages
  * @param into an empty directory
+ * @param onBytes hears how many bytes have been read since it was last called
  * @throws {BuildError} when it is no tarball, is cut, or holds no platform
  */
 export async function extractPlatform(
   tarball: Readable,
   shown: string,
   into: string,
+  onBytes: (count: number) => void = () => {},
 ): Promise<PlatformFiles> {
   const found = new Map<Part, { path: string; bytes: number; sha1: string }>()
   let directory: string | undefined
   const { extract } = await import('tar-stream') // not for every command
   const reading = extract()
+  // A listener to "data" would have the stream begin before the pipeline is there.
+  const counted = async function* (pieces: AsyncIterable<Buffer>) {
+    for await (const piece of pieces) {
+      onBytes(piece.length)
+      yield piece
+    }
+  }
   const taking = (async () => {
     for await (const entry of reading) {
       const { name, type } = entry.header
@@ -120,7 +129,7 @@ export async function extractPlatform(
   })()
   try {
     await Promise.all([
-      pipeline(tarball, createGunzip(), reading, { signal: stopSignal() }),
+      pipeline(tarball, counted, createGunzip(), reading, { signal: stopSignal() }),
       taking,
     ])
   } catch (error) {

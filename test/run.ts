@@ -80,7 +80,9 @@ function runFile(file: string): Promise<Result> {
       const skipped = count('Skipped') || 0
       let failed = total - passed
       let complaint = ''
-      if (total === 0) complaint = 'ran no test: is .run() missing?'
+      const ends = output.match(/^  Total: +\d+$/gm)?.length ?? 0
+      if (ends > 1) complaint = 'ran its suites in parts: await before the first .run(), not behind'
+      else if (total === 0) complaint = 'ran no test: is .run() missing?'
       else if (skipped > 0 && process.env['CI']) complaint = `skipped ${skipped} in CI`
       else if (lingered) complaint = `did not end ${LINGER_MS / 1000} s after its last test`
       else if (status !== 0 && failed === 0) complaint = `ended with status ${status}`

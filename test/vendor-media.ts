@@ -48,8 +48,10 @@ new_root() {
   echo PasswordAuthentication yes >/target/etc/ssh/sshd_config
   echo sixteenbit=16 >/target/etc/grub.d/10_linux
   echo GRUB_TERMINAL_OUTPUT=console >/target/etc/default/grub
-  printf 'mirrorlist=http://gone/\\n#baseurl=http://mirror.centos.org/centos/$releasever/os/$basearch/\\n' \\
-    >/target/etc/yum.repos.d/CentOS-Base.repo
+  case @VENDOR@ in centos)
+    printf 'mirrorlist=http://mirrorlist.centos.org/\\n#baseurl=http://mirror.centos.org/centos/$releasever/os/$basearch/\\n' \\
+      >/target/etc/yum.repos.d/CentOS-Base.repo ;;
+  esac
   printf 'timeout=0\\nsplashimage=x\\nhiddenmenu\\n' >/target/boot/grub/grub.conf
   echo loader >/target/boot/efi/EFI/@VENDOR@/grubx64.efi
   echo loader >/target/boot/efi/EFI/@VENDOR@/shimx64.efi

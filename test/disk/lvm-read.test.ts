@@ -10,6 +10,7 @@ import { inTemporaryDir } from '../temporary.ts'
 
 const MIB = 1024 ** 2
 const { system, group, root } = makeLayout('lvm', 2048 * MIB, 'seed')
+const theirs = await readFile(new URL('../fixtures/lvm-metadata.txt', import.meta.url), 'utf8')
 
 async function volumesIn(path: string, offset: number) {
   const file = await open(path, 'r')
@@ -52,7 +53,6 @@ reading('does not stumble over a physical volume that is damaged', () =>
 reading.run()
 
 const texts = suite('volumesOf()')
-const theirs = await readFile(new URL('../fixtures/lvm-metadata.txt', import.meta.url), 'utf8')
 texts('reads what lvm itself wrote', () => assert.equal(volumesOf(theirs), [MIB]))
 texts('takes the largest first, and leaves out what is scattered or striped', () => {
   const volume = (name: string, first: number, extents: number, stripes = 1, segments = 1) =>

@@ -28,6 +28,8 @@ async function serving(answer: RequestListener, work: (place: string) => Promise
 const env = { no_proxy: '127.0.0.1' }
 const once = { attempts: 1, env }
 
+const { dir, remove } = await workDir()
+
 const fetching = suite('fetchFile()')
 for (const address of [
   'file:///etc/passwd',
@@ -130,7 +132,6 @@ listing('takes no path, no hidden file and no option from a list for a name', ()
 listing.run()
 
 const keeping = suite('answers in the cache')
-const { dir, remove } = await workDir()
 keeping.after(remove)
 keeping('are for their owner alone: they have the proxy in them', async () => {
   const answers = join(dir, 'own.cfg')

@@ -72,6 +72,18 @@ extracting('takes kernel and archive, and never the password', async () => {
   })
   assert.ok(looked)
 })
+extracting('reads from the first byte, and tells how many there were', () =>
+  inTemporaryDir(async (dir) => {
+    const path = join(dir, 'p.tgz')
+    const into = join(dir, 'into')
+    await mkdir(into)
+    await writeTarball(path, platform())
+    const { stream, bytes } = await openTarball(path)
+    let read = 0
+    await extractPlatform(stream, 'p.tgz', into, (count) => (read += count))
+    assert.is(read, bytes)
+  }),
+)
 extracting('takes any one directory, and what old platforms lack may be lacking', async () => {
   let looked = false
   const old = { 'etc/version/platform': undefined, 'i86pc/amd64/boot_archive.hash': undefined }
