@@ -48,6 +48,7 @@ new_root() {
   echo PasswordAuthentication yes >/target/etc/ssh/sshd_config
   echo sixteenbit=16 >/target/etc/grub.d/10_linux
   echo GRUB_TERMINAL_OUTPUT=console >/target/etc/default/grub
+  echo '# no repository' >/target/etc/yum.repos.d/CentOS-Base.repo
   case @VENDOR@ in centos)
     printf 'mirrorlist=http://mirrorlist.centos.org/\\n#baseurl=http://mirror.centos.org/centos/$releasever/os/$basearch/\\n' \\
       >/target/etc/yum.repos.d/CentOS-Base.repo ;;
