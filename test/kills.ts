@@ -7,7 +7,15 @@ import { existsSync, readdirSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { assertNothingLeft, leftovers, machineMirrors, run, start, workDir } from './live.ts'
+import {
+  assertNothingLeft,
+  leftovers,
+  machineMirrors,
+  run,
+  start,
+  warmCache,
+  workDir,
+} from './live.ts'
 
 export const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGKILL'] as const
 export type Signal = (typeof SIGNALS)[number]
@@ -105,6 +113,8 @@ export async function victim() {
       assertNothingLeft(before)
       return true
     },
+    /** Have packages, and what is installed of them. */
+    warm: () => warmCache(cache),
     /** Forget all stages. */
     forget: () => rm(join(cache, 'stages'), { recursive: true, force: true }),
   }

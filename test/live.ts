@@ -3,9 +3,9 @@
  * they left behind, and virtual machines that boot an image.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { cp, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
@@ -127,6 +127,32 @@ export function assertNothingLeft(before: string[]): void {
 /** Of the moments at which the power may go every eighth is tried, with $EVERY_CUT set every one. */
 export const CUT_STRIDE = process.env['EVERY_CUT'] ? 1 : 8
 export const someCuts = <T>(all: readonly T[]): T[] => all.filter((_, i) => i % CUT_STRIDE === 0)
+
+/**
+ * Fill a cache as a build of Debian 12 leaves it: packages, and what is installed of them (and the image as well). For
+ * tests of what comes behind that. The first of a run (test/run.ts) makes it for all, one that runs alone for itself.
+ */
+export async function warmCache(cache: string, { image = false } = {}): Promise<void> {
+  const shared = process.env['LIVE_CACHE']
+  const place = shared ?? dirname(cache)
+  const made = join(place, 'warm-cache')
+  if (!existsSync(made)) {
+    const partial = `${made}.partial`
+    const words = ['12', '--output', join(place, 'warm-bits'), '--cache', partial]
+    const { status, stderr } = await run('create-image-debian', [...words, ...machineMirrors()])
+    if (status !== 0) throw new Error(`Cannot warm a cache: ${stderr}`)
+    await rm(join(place, 'warm-bits'), { recursive: true })
+    await rename(partial, made)
+  }
+  // A copy: what tests do to a cache is not for the others.
+  await cp(made, cache, { recursive: true, preserveTimestamps: true })
+  if (image) return
+  for (const name of await readdir(join(cache, 'stages'), { recursive: true })) {
+    if (/\/(image|system)-[0-9a-f]+$/.test(name)) {
+      await rm(join(cache, 'stages', name), { recursive: true })
+    }
+  }
+}
 
 /** A directory for a test file, below /var/tmp: images are larger than /tmp may be. */
 export async function workDir(): Promise<{ dir: string; remove: () => Promise<void> }> {

@@ -15,6 +15,8 @@
  * one after the other.
  */
 import { spawn } from 'node:child_process'
+import { rmSync } from 'node:fs'
+import { mkdtemp } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { globby } from 'globby'
@@ -105,6 +107,13 @@ const queue = [
   ...files.filter((file) => COMMANDS.test(file)),
   ...files.filter((file) => !COMMANDS.test(file)),
 ]
+// What several live tests begin with is made once.
+const shared = kind === 'live' ? await mkdtemp('/var/tmp/hybrid-shared-') : undefined
+if (shared !== undefined) {
+  process.env['LIVE_CACHE'] = shared
+  process.on('exit', () => rmSync(shared, { recursive: true, force: true }))
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130))
+}
 const results: Result[] = []
 async function worker() {
   for (let file = queue.shift(); file; file = queue.shift()) results.push(await runFile(file))

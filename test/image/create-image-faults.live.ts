@@ -18,6 +18,7 @@ import {
   type Outcome,
   run,
   start,
+  warmCache,
   workDir,
 } from '../live.ts'
 
@@ -152,6 +153,7 @@ for (const [name, line, signal, wait] of [
   })
 }
 faults('customize script that fails', async () => {
+  await warmCache(cache)
   const script = join(dir, 'my script.sh')
   await writeFile(script, '#!/bin/sh\necho about to fail\necho because of this >&2\nexit 7\n')
   await chmod(script, 0o755)

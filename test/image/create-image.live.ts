@@ -17,6 +17,7 @@ import {
   machineMirrors,
   needPackages,
   run,
+  warmCache,
   workDir,
 } from '../live.ts'
 
@@ -40,6 +41,7 @@ const building = suite('create-image-debian')
 building.after(remove)
 
 building('builds an image, and prints it as JSON', async () => {
+  await warmCache(cache)
   const customize = join(dir, 'customize.sh')
   await writeFile(
     customize,
@@ -48,7 +50,7 @@ building('builds an image, and prints it as JSON', async () => {
   )
   await chmod(customize, 0o755)
   const result = await run('create-image-debian', [
-    ...['12', '--output', output, '--cache', cache, '--json', '--include', 'rsync'],
+    ...['12', '--output', output, '--cache', cache, '--json'],
     ...['--customize', customize],
     ...mirrors,
   ])
@@ -126,9 +128,8 @@ const exists = (path: string) => !/File not found/.test(debugfsAll(`stat ${path}
 const debugfsAll = (request: string) =>
   execFileSync('bash', ['-c', `debugfs -R '${request}' ${dir}/root.img 2>&1`], { encoding: 'utf8' })
 
-building('ran the operator’s script as root, and installed what was asked for', () => {
+building('ran the operator’s script as root', () => {
   assert.is(cat('/root/customized'), '0\n\n')
-  assert.ok(exists('/usr/bin/rsync'))
   assert.ok(exists('/usr/bin/tree'))
 })
 building('lists the packages that are in it, the operator’s own among them', async () => {
@@ -251,6 +252,8 @@ building(
     const { status, stdout, stderr } = await run('create-image-debian', args, { env })
     assert.is(status, 0)
     assert.match(stdout, /^\/.*\/debian-12-\d{8}\.imgmanifest\n$/)
+    const sbom = await readFile(stdout.trim().replace('.imgmanifest', '.sbom.cdx.json'), 'utf8')
+    assert.match(sbom, /"name": ?"rsync"/)
     assertNothingLeft(before)
     // git only reads, and what undoes something is told in words before. The system is packed for the next build
     // while the disk is made: which of the two starts first is chance.

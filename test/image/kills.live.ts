@@ -6,15 +6,16 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { victim } from '../kills.ts'
 
-const { whole, killed, remove } = await victim()
+const { whole, killed, warm, remove } = await victim()
+await warm()
 const kills = suite('create-image-debian, killed')
 kills.after(remove)
 
 for (const [signal, step, more] of [
-  ['SIGKILL', 'Install packages', []],
-  // What is before has been kept then, and another size is another image.
+  ['SIGKILL', 'Install packages', ['--fresh']],
   ['SIGTERM', 'Set up the system', []],
   ['SIGKILL', 'Write the image', []],
+  // Another size is another image.
   ['SIGINT', 'Keep the image for the next build', ['--size', '11G']],
   ['SIGKILL', 'Write the manifest', ['--size', '12G']],
 ] as const) {

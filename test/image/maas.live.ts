@@ -3,9 +3,10 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { chmod, lstat, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
-import { machineMirrors, needPackages, run, workDir } from '../live.ts'
+import { chmod, lstat, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { needPackages, run, workDir } from '../live.ts'
+import { checkFiles, maasBuilder, type MaasImage } from '../maas.ts'
 
 needPackages({
   getfacl: 'acl',
@@ -16,40 +17,11 @@ needPackages({
 })
 
 const { dir, remove } = await workDir()
-const tmp = join(dir, 'tmp')
-await mkdir(tmp)
-const cache = join(dir, 'cache')
-const common = ['--output', join(dir, 'bits'), '--cache', cache, '--json', ...machineMirrors()]
+const build = await maasBuilder(dir)
 const root = join(dir, 'root')
 const inRoot = (path: string) => readFile(join(root, path), 'utf8')
 const tool = (program: string, ...words: string[]) =>
   execFileSync(program, words, { encoding: 'utf8', cwd: root })
-
-type Built = { image: { path: string; bytes: number; sha256: string }; handOver: string[] }
-async function build(...words: string[]): Promise<Built> {
-  const result = await run('create-image-debian', ['12', ...words, ...common], {
-    env: { TMPDIR: tmp },
-  })
-  assert.is(result.status, 0)
-  assert.equal(await readdir(tmp), [])
-  return JSON.parse(result.stdout) as Built
-}
-/** The list beside an image is right, and nothing is beside it but the records of the build. */
-async function checkFiles({ image, handOver }: Built, name: RegExp) {
-  assert.match(basename(image.path), name)
-  const folder = dirname(image.path)
-  const beside = await readdir(folder)
-  assert.equal(
-    beside
-      .filter((file) => !/\.(lock\.json|provenance\.json|report\.html|sbom\.cdx\.json)$/.test(file))
-      .sort(),
-    [basename(image.path), `${basename(image.path)}.sha256`],
-  )
-  assert.is(beside.length, 6)
-  execFileSync('sha256sum', ['--quiet', '-c', `${image.path}.sha256`], { cwd: folder })
-  assert.is((await stat(image.path)).size, image.bytes)
-  assert.ok(handOver[0]!.endsWith(`content@=${image.path}`), handOver[0])
-}
 
 const CUSTOMIZE = `#!/bin/sh -e
 apt-get install -y --no-install-recommends acl attr libcap2-bin >&2
@@ -66,7 +38,7 @@ ln file hard
 `
 
 const tgz = suite('create-image-debian --target maas --format tgz')
-let built: Built
+let built: MaasImage
 tgz('builds a root tar, and says how MAAS is given it', async () => {
   const customize = join(dir, 'customize.sh')
   await writeFile(customize, CUSTOMIZE)
@@ -120,31 +92,16 @@ tgz('is told of MAAS, and tells curtin of its kernel', async () => {
   )
   assert.match(await inRoot('etc/cloud/cloud.cfg.d/91_default_user.cfg'), /name: debian$/m)
 })
-tgz('--kernel: the kernel with its initramfs, and its name for curtin', async () => {
-  await rm(root, { recursive: true })
-  await mkdir(root)
-  const kernel = 'linux-image-cloud-amd64'
-  const name = ['--name', 'custom-cloudimg.tar.gz']
-  const other = await build('image', '--target', 'maas', '--kernel', kernel, ...name)
-  await checkFiles(other, /^custom-cloudimg\.tar\.gz$/)
-  execFileSync('tar', ['-C', root, '-xpf', other.image.path, './boot', './curtin'])
-  assert.is(await inRoot('curtin/CUSTOM_KERNEL'), kernel)
-  const boot = await readdir(join(root, 'boot'))
-  assert.ok(
-    boot.some((file) => /^vmlinuz-.*cloud-amd64$/.test(file)),
-    boot.join(),
-  )
-  assert.ok(
-    boot.some((file) => /^initrd\.img-.*cloud-amd64$/.test(file)),
-    boot.join(),
-  )
-})
 tgz.run()
 
 const disk = suite('create-image-debian --target maas --format ddgz')
 disk.after(remove)
-disk('is the disk, bit for bit, with what curtin finds its root by', async () => {
-  const made = await build('image', '--target', 'maas', '--format', 'ddgz', '--name', 'custom-disk')
+disk('is the disk, bit for bit, with the kernel of choice and what curtin looks for', async () => {
+  const kernel = 'linux-image-cloud-amd64'
+  const made = await build(
+    ...['image', '--target', 'maas', '--format', 'ddgz', '--name', 'custom-disk'],
+    ...['--kernel', kernel],
+  )
   await checkFiles(made, /^custom-disk\.dd\.gz$/)
   const raw = join(dir, 'disk.raw')
   assert.is((await run('convert-image', [made.image.path, raw])).status, 0)
@@ -158,7 +115,8 @@ disk('is the disk, bit for bit, with what curtin finds its root by', async () =>
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'ignore'],
     })
-  assert.match(debugfs('cat /curtin/DEFAULT_KERNEL'), /^linux-image-amd64$/)
+  assert.match(debugfs('cat /curtin/CUSTOM_KERNEL'), /^linux-image-cloud-amd64$/)
+  assert.match(debugfs('ls -p /boot'), /\/vmlinuz-[^/]+-cloud-amd64\//)
   assert.match(debugfs('cat /boot/grub/grub.cfg'), /^terminal_output console serial$/m)
   assert.match(debugfs('cat /etc/fstab'), /^UUID=\S+ \/ ext4 /m)
   assert.match(debugfs('stat /curtin/curtin-hooks'), /Mode: +0755/)

@@ -1,16 +1,15 @@
 /**
  * `test-image` on real parts: a built image passes under both firmwares, and its report is one that a
- * browser shows; images with planted defects fail, each check by its name.
+ * browser shows; one that does not boot fails. Other defects, each by its name: defects.images.ts.
  */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { execFileSync } from 'node:child_process'
-import { cp, mkdir, open, readdir, readFile, writeFile } from 'node:fs/promises'
+import { cp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { inspectImage } from '../../lib/image/inspect.ts'
-import { imageManifest, writeManifest } from '../../lib/image/manifest.ts'
 import { readTestRecord } from '../../lib/image/test-record.ts'
 import { inBrowser } from '../browser.ts'
+import { MIB, named, planted, type TestResult, zero } from '../defects.ts'
 import {
   assertNothingLeft,
   leftovers,
@@ -18,43 +17,30 @@ import {
   needPackages,
   run,
   start,
+  warmCache,
   workDir,
 } from '../live.ts'
 
 needPackages({
   chromium: 'chromium',
-  debugfs: 'e2fsprogs',
-  'ssh-keygen': 'openssh-client',
-  mkswap: 'util-linux',
 })
 
 const { dir, remove } = await workDir()
 const before = leftovers()
 
-type Result = {
-  ok: boolean
-  accelerator: string
-  checks: { firmware: string; boot: string; name: string; status: string; evidence: string }[]
-  reports: { html: string; junit: string; serialLogs: string[] }
-}
 let manifest: string
-let passed: Result
-
-/** `firmware/boot/check` of everything that has a status, sorted. */
-const named = (result: Result, status: string) =>
-  result.checks
-    .filter((check) => check.status === status)
-    .map(({ firmware, boot, name }) => `${firmware}/${boot}/${name}`)
-    .sort()
+let passed: TestResult
 
 const good = suite('test-image, a good image')
 good('passes, from BIOS and from UEFI', async () => {
-  const options = ['12', '--output', join(dir, 'bits'), ...machineMirrors()]
+  const cache = join(dir, 'cache')
+  await warmCache(cache, { image: true }) // how it is built, other files test
+  const options = ['12', '--output', join(dir, 'bits'), '--cache', cache, ...machineMirrors()]
   const built = await run('create-image-debian', options)
   assert.is(built.status, 0)
   manifest = built.stdout.trim()
   const { status, stdout, stderr } = await run('test-image', [manifest, '--json'])
-  passed = JSON.parse(stdout) as Result
+  passed = JSON.parse(stdout) as TestResult
   assert.equal(named(passed, 'failed'), [])
   assert.equal(named(passed, 'not reached'), [])
   assert.is(status, 0, stderr)
@@ -142,47 +128,9 @@ good('writes JUnit XML that parses', async () => {
 })
 good.run()
 
-/** Where the root partition starts. */
-const ROOT_OFFSET = 266240 * 512
 let raw: string
 
-/** An image of a changed disk, with its manifest. */
-async function planted(name: string, change: (disk: string) => Promise<void>): Promise<string> {
-  const disk = join(dir, `${name}.raw`)
-  execFileSync('cp', ['--sparse=always', raw, disk])
-  await change(disk)
-  const stream = join(dir, `${name}-20261121.zfs.gz`)
-  assert.is((await run('convert-image', [disk, stream])).status, 0)
-  execFileSync('rm', [disk])
-  const { file, stream: content } = await inspectImage(stream)
-  const { sha1, sha256, bytes } = file
-  const path = join(dir, `${name}-20261121.imgmanifest`)
-  const { name: image, version } = JSON.parse(await readFile(manifest, 'utf8')) as Record<
-    string,
-    string
-  >
-  const described = imageManifest({
-    name: image!,
-    version: version!,
-    description: 'a planted defect',
-    homepage: 'https://example.com/',
-    volumeBytes: 10 * 1024 ** 3,
-    publishedAt: new Date(),
-    defaultUser: 'root',
-    sha256,
-    file: { sha1, bytes, datasetGuid: content.guid },
-  })
-  await writeManifest(described, path)
-  return path
-}
-const zero = async (disk: string, offset: number, bytes: number) => {
-  const file = await open(disk, 'r+')
-  await file.write(Buffer.alloc(bytes), 0, bytes, offset)
-  await file.close()
-}
-const MIB = 1024 ** 2
-
-const bad = suite('test-image, planted defects')
+const bad = suite('test-image, an image that does not boot')
 bad('refuses a manifest of another image, before anything is booted', async () => {
   raw = join(dir, 'disk.raw')
   const image = manifest.replace('.imgmanifest', '.zfs.gz')
@@ -197,84 +145,19 @@ bad('refuses a manifest of another image, before anything is booted', async () =
   assert.is(stdout, '')
 })
 bad('says that an image without boot loaders does not get to its menu', async () => {
-  const path = await planted('no-loader', async (disk) => {
+  const path = await planted({ dir, raw, manifest }, 'no-loader', async (disk) => {
     await zero(disk, 0, 440)
     await zero(disk, MIB, 129 * MIB)
   })
   const options = [path, '--json', '--timeout', '30']
   const { status, stdout, stderr } = await run('test-image', options)
-  const result = JSON.parse(stdout) as Result
+  const result = JSON.parse(stdout) as TestResult
   assert.is(status, 1)
   assert.equal(named(result, 'failed'), ['bios/first boot/boot-menu', 'uefi/first boot/boot-menu'])
   assert.equal(named(result, 'ok'), [])
   assert.match(stderr, /GRUB menu on the serial console did not appear: waited 30 s/)
   assert.match(stderr, /^Error: Image failed its test: boot-menu \(bios, first boot\)/m)
   assertNothingLeft(before)
-})
-bad('names each defect: one firmware only, old key, password, host name, swap', async () => {
-  const path = await planted('defects', async (disk) => {
-    await zero(disk, 0, 440) // BIOS finds nothing to start
-    const at = join(dir, 'planted')
-    await mkdir(at)
-    const file = (name: string) => join(at, name)
-    const device = `${disk}?offset=${ROOT_OFFSET}`
-    const debugfs = (...requests: string[]) => {
-      const script = file('requests')
-      execFileSync('sh', ['-c', 'printf "%s\\n" "$@" >"$0"', script, ...requests])
-      execFileSync('debugfs', ['-w', '-f', script, device], { stdio: ['ignore', 'ignore', 'pipe'] })
-    }
-    debugfs(`dump /etc/shadow ${file('shadow')}`, `dump /etc/fstab ${file('fstab')}`)
-    const shadow = await readFile(file('shadow'), 'utf8')
-    assert.match(shadow, /^root:\*:/m)
-    const hash = execFileSync('openssl', ['passwd', '-6', 'left-over'], { encoding: 'utf8' }).trim()
-    await writeFile(
-      file('shadow'),
-      shadow.replace(/^root:\*:/m, () => `root:${hash}:`),
-    )
-    const fstab = await readFile(file('fstab'), 'utf8')
-    await writeFile(file('fstab'), `${fstab}/swapfile none swap sw 0 0\n`)
-    // Without holes, as the kernel wants it.
-    await writeFile(file('swapfile'), Buffer.alloc(8 * MIB, 'swap'), { mode: 0o600 })
-    execFileSync('mkswap', [file('swapfile')], { stdio: 'ignore' })
-    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', file('key')])
-    await writeFile(file('99.cfg'), 'preserve_hostname: true\nssh_deletekeys: false\n')
-    await writeFile(file('hostname'), 'name-of-the-builder\n')
-    debugfs(
-      'rm /etc/shadow',
-      `write ${file('shadow')} /etc/shadow`,
-      'set_inode_field /etc/shadow mode 0100640',
-      'rm /etc/fstab',
-      `write ${file('fstab')} /etc/fstab`,
-      `write ${file('swapfile')} /swapfile`,
-      `write ${file('key')} /etc/ssh/ssh_host_ed25519_key`,
-      `write ${file('key.pub')} /etc/ssh/ssh_host_ed25519_key.pub`,
-      `write ${file('99.cfg')} /etc/cloud/cloud.cfg.d/99_planted.cfg`,
-      `write ${file('hostname')} /etc/hostname`,
-    )
-  })
-  // Devices are elsewhere here, which must not matter.
-  const options = [path, '--json', '--hardware', 'bhyve']
-  const { status, stdout } = await run('test-image', options)
-  const result = JSON.parse(stdout) as Result
-  assert.is(status, 1)
-  const wrong = ['host-name', 'login-prompt', 'passwords', 'swap']
-  // Where KVM works a second generation is tried as well, which prepare-image refuses to make.
-  assert.equal(
-    named(result, 'failed').filter((name) => !name.includes('second generation')),
-    [
-      'bios/first boot/boot-menu',
-      ...[...wrong, 'host-keys'].map((name) => `uefi/first boot/${name}`),
-      ...wrong.map((name) => `uefi/reboot/${name}`),
-    ].sort(),
-  )
-  const evidence = (name: string) =>
-    result.checks.find((one) => one.firmware === 'uefi' && one.name === name)!.evidence
-  assert.match(evidence('host-keys'), /older than the boot: \/etc\/ssh\/ssh_host_ed25519_key$/)
-  assert.match(evidence('passwords'), /root/)
-  assert.match(evidence('host-name'), /name-of-the-builder/)
-  assert.match(evidence('swap'), /\/swapfile/)
-  const page = await readFile(result.reports.html, 'utf8')
-  assert.match(page, /<title>debian-12 \d+: failed</)
 })
 bad.run()
 
