@@ -107,8 +107,11 @@ const queue = [
   ...files.filter((file) => COMMANDS.test(file)),
   ...files.filter((file) => !COMMANDS.test(file)),
 ]
-// What several live tests begin with is made once.
-const shared = kind === 'live' ? await mkdtemp('/var/tmp/hybrid-shared-') : undefined
+// What several live tests begin with is made once; who has set $LIVE_CACHE keeps it.
+const shared =
+  kind === 'live' && process.env['LIVE_CACHE'] === undefined
+    ? await mkdtemp('/var/tmp/hybrid-shared-')
+    : undefined
 if (shared !== undefined) {
   process.env['LIVE_CACHE'] = shared
   process.on('exit', () => rmSync(shared, { recursive: true, force: true }))
