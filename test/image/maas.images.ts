@@ -1,4 +1,4 @@
-/** A root tar for MAAS with a kernel. */
+/** A root tar for MAAS with a kernel, and the same bytes of the same inputs. */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { execFileSync } from 'node:child_process'
@@ -31,5 +31,15 @@ tgz('--kernel: the kernel with its initramfs, and its name for curtin', async ()
     boot.some((file) => /^initrd\.img-.*cloud-amd64$/.test(file)),
     boot.join(),
   )
+})
+tgz('the same bytes at another place, and on a disk', async () => {
+  const elsewhere = join(dir, 'elsewhere')
+  await mkdir(elsewhere)
+  const other = await maasBuilder(elsewhere)
+  const [one, two] = [
+    await build('--target', 'maas'),
+    await other('--target', 'maas', '--work', 'disk'),
+  ]
+  assert.is(two.image.sha256, one.image.sha256)
 })
 tgz.run()
