@@ -4,7 +4,7 @@
  */
 import * as assert from 'uvu/assert'
 import { existsSync, readdirSync } from 'node:fs'
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import {
@@ -115,7 +115,5 @@ export async function victim() {
     },
     /** Have packages, and what is installed of them. */
     warm: () => warmCache(cache),
-    /** Forget all stages. */
-    forget: () => rm(join(cache, 'stages'), { recursive: true, force: true }),
   }
 }
