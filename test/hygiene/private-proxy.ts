@@ -1,6 +1,6 @@
 /** A proxy and a mirror in one, both with passwords, in front of this machine's own mirror. */
-import { createServer, type IncomingMessage, request as ask } from 'node:http'
-import { request as askTls } from 'node:https'
+import { createServer, globalAgent, type IncomingMessage, request as ask } from 'node:http'
+import { globalAgent as globalTlsAgent, request as askTls } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { machineMirrors } from '../live.ts'
 
@@ -45,8 +45,6 @@ export async function startPrivateProxy() {
       found.pipe(answer)
     })
     outgoing.on('error', () => answer.destroy()).end()
-    // A mirror that goes on sending to nobody would keep the test from its end.
-    answer.on('close', () => outgoing.destroy())
   })
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
   const place = `127.0.0.1:${(server.address() as AddressInfo).port}`
@@ -60,6 +58,9 @@ export async function startPrivateProxy() {
     close() {
       server.closeAllConnections()
       server.close()
+      // Answers that nobody reads any more would keep the test from its end.
+      globalAgent.destroy()
+      globalTlsAgent.destroy()
     },
   }
 }
