@@ -24,7 +24,7 @@ import { followMmdebstrap, mmdebstrapError } from './mmdebstrap-output.ts'
 import { dateTree, inUnpacked, packTree, restoreTree } from './tree-tar.ts'
 
 /** Raised where the same inputs make something else than before: old results are not found then. */
-const GENERATION = 3
+const GENERATION = 4
 
 /** What a filled root is: a directory for root, a tar file otherwise. */
 export type RootTree = {

@@ -22,6 +22,7 @@ import {
 } from '../disk/assemble.ts'
 import { dateInodes } from '../disk/inode-times.ts'
 import { type Layout, makeLayout } from '../disk/layout.ts'
+import { forgetWrites } from '../disk/superblocks.ts'
 import { ensureForeign } from '../host/foreign.ts'
 import { checkUserNamespaces } from '../host/user-namespaces.ts'
 import { bootstrapTools, builderMode } from './bootstrap-host.ts'
@@ -65,6 +66,7 @@ export const bootstrap: Method = {
       await partitionDisk(disk, layout, times)
       await fillRoot(tree, disk, layout, times)
       await dateInodes(disk, layout.root.offset, times.epoch, mkfsRootEnv(times))
+      await forgetWrites(disk, layout.root.offset)
       await installBootLoaders(disk, layout, tree.bootFiles, times)
     })
     return heardOf(tree, build)
