@@ -10,6 +10,8 @@ import { packagesInstalled } from '../../lib/cli/launcher.js'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
+const commands = (await globby('bin/*', { cwd: root, ignore: ['bin/*.*'] })).sort()
+
 const installed = suite('packagesInstalled()')
 const lock = (version: string) =>
   JSON.stringify({ packages: { '': {}, 'node_modules/a': { version } } })
@@ -43,7 +45,6 @@ installed('does not ask for packages of other platforms', async () => {
 installed.run()
 
 const launchers = suite('bin/')
-const commands = (await globby('bin/*', { cwd: root, ignore: ['bin/*.*'] })).sort()
 launchers('has launchers', () => assert.ok(commands.length > 0))
 launchers('are all named in package.json, for npm link', async () => {
   const { bin } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as {
