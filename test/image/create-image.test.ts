@@ -174,7 +174,8 @@ for (const [stages, there, missing] of [
     /apt-get update$[^]*apt-get install --yes --print-uris/m,
     /mkfs|--verbose|imgmanifest/,
   ],
-  [['image'], /apt-get install [^]*mmdebstrap --verbose/, /apt-get update/],
+  // Host tools that are missing are installed behind an update with options: another line.
+  [['image'], /apt-get install [^]*mmdebstrap --verbose/, /apt-get update$/m],
   [['iso'], /^# Method bootstrap needs no answers$/m, /mmdebstrap/],
   [['fetch', 'image'], /apt-get update$[^]*mmdebstrap --verbose/m, /Method bootstrap/],
 ] as const) {
