@@ -6,10 +6,11 @@
  */
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
-import { HostError } from '../cli/errors.ts'
+import { setTimeout as delay } from 'node:timers/promises'
+import { BuildError, HostError } from '../cli/errors.ts'
 import { log } from '../cli/log.ts'
 import { $ } from '../cli/run.ts'
-import { session } from '../cli/session.ts'
+import { session, stopSignal } from '../cli/session.ts'
 import { shellCommand } from '../cli/shell-words.ts'
 
 export type Tool = {
@@ -128,6 +129,9 @@ type Manager = {
   install: (packages: readonly string[]) => Promise<void>
 }
 
+/** That another apt may be at work, in seconds. */
+const LOCK_SECONDS = 300
+
 const apt: Manager = {
   program: 'apt-get',
   packageOf: (tool) => tool.apt,
@@ -135,11 +139,26 @@ const apt: Manager = {
   async install(packages) {
     // Another apt may be at work, as unattended-upgrades is after a machine starts: wait for it.
     const quiet = $({ env: { DEBIAN_FRONTEND: 'noninteractive' } })
-    const command = [...aptInstall(packages), '-o', 'DPkg::Lock::Timeout=300']
+    const command = [...aptInstall(packages), '-o', `DPkg::Lock::Timeout=${LOCK_SECONDS}`]
     // A new machine has no package lists, and old lists name packages that are gone.
-    await quiet`apt-get update -o DPkg::Lock::Timeout=300`
+    await whenUnlocked(() => quiet`apt-get update`)
     await quiet`${command}`
   },
+}
+
+/** apt waits for dpkg's lock when it is told to; for that of its lists it never does. */
+async function whenUnlocked(update: () => Promise<unknown>): Promise<void> {
+  for (let waited = 0; ; waited += 1) {
+    try {
+      await update()
+      return
+    } catch (error) {
+      const locked = error instanceof BuildError && /Could not get lock/.test(error.message)
+      if (!locked || waited === LOCK_SECONDS) throw error
+    }
+    if (waited === 0) log.info('Waiting for another apt, which has locked the package lists')
+    await delay(1000, undefined, { signal: stopSignal() })
+  }
 }
 
 const pkgin: Manager = {

@@ -1,6 +1,6 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { debian } from '../../distros/debian.ts'
@@ -84,6 +84,51 @@ ensuring('as root: says which and why, then installs with apt', async () => {
   assert.match(text, /alpha-utils \(beta\): does beta/)
   assert.match(text, /^DEBIAN_FRONTEND=noninteractive apt-get update/m)
   assert.match(text, /apt-get install -y --no-install-recommends alpha-utils gamma /)
+})
+/** An apt-get whose first updates fail with these words; resolves to what it was called with. */
+async function withApt(updates: string[], work: () => Promise<void>): Promise<string[]> {
+  const dir = await mkdtemp(join(tmpdir(), 'apt-'))
+  const path = process.env['PATH']
+  const script = `#!/bin/sh
+echo "$*" >>${dir}/calls
+[ "$1" = update ] || exit 0
+said=$(sed -n "$(grep -c update ${dir}/calls)p" ${dir}/updates)
+[ -z "$said" ] || { echo "$said" >&2; exit 100; }
+`
+  try {
+    await writeFile(join(dir, 'updates'), updates.map((line) => `${line}\n`).join(''))
+    await writeFile(join(dir, 'apt-get'), script, { mode: 0o755 })
+    process.env['PATH'] = `${dir}:${path}`
+    await work()
+    return (await readFile(join(dir, 'calls'), 'utf8')).trim().split('\n')
+  } finally {
+    process.env['PATH'] = path
+    await rm(dir, { recursive: true })
+  }
+}
+const LOCKED = 'E: Could not get lock /var/lib/apt/lists/lock. It is held by process 1 (apt-get)'
+ensuring('as root: waits for another apt that has locked the package lists', async () => {
+  const calls = await withApt([LOCKED], async () => {
+    const { text } = await outcome(() =>
+      ensureTools(tools, { install: true, root: true, find: has('apt-get') }),
+    )
+    assert.match(text, /^Waiting for another apt, which has locked the package lists$/m)
+  })
+  assert.equal(calls.slice(0, 2), ['update', 'update'])
+  assert.match(calls[2]!, /^install -y --no-install-recommends alpha-utils gamma /)
+  assert.is(calls.length, 3)
+})
+ensuring('as root: what else is wrong with an update is said at once', async () => {
+  const calls = await withApt(['E: no network'], async () => {
+    let message = ''
+    await printed(() =>
+      ensureTools(tools, { install: true, root: true, find: has('apt-get') }).catch(
+        (error: Error) => void (message = error.message),
+      ),
+    )
+    assert.is(message, 'apt-get exited 100: E: no network')
+  })
+  assert.equal(calls, ['update'])
 })
 const smartos: Tool[] = [
   { name: 'alpha', apt: 'alpha-utils', why: 'does alpha', pkgsrc: 'alpha-tools' },

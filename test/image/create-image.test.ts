@@ -174,8 +174,8 @@ for (const [stages, there, missing] of [
     /apt-get update$[^]*apt-get install --yes --print-uris/m,
     /mkfs|--verbose|imgmanifest/,
   ],
-  // Host tools that are missing are installed behind an update with options: another line.
-  [['image'], /apt-get install [^]*mmdebstrap --verbose/, /apt-get update$/m],
+  // Before tools that this machine lacks are installed, the machine's own lists are read.
+  [['image'], /apt-get install [^]*mmdebstrap --verbose/, /^(?!DEBIAN_FRONTEND).*apt-get update/m],
   [['iso'], /^# Method bootstrap needs no answers$/m, /mmdebstrap/],
   [['fetch', 'image'], /apt-get update$[^]*mmdebstrap --verbose/m, /Method bootstrap/],
 ] as const) {
