@@ -3,7 +3,7 @@
  * they left behind, and virtual machines that boot an image.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { cp, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -12,25 +12,44 @@ import { fileURLToPath } from 'node:url'
 export const root = fileURLToPath(new URL('..', import.meta.url))
 export const command = (name: string) => join(root, 'bin', name)
 
+/** One file at a time does `work`, of those that run side by side; @param path of a file that stands for it */
+export async function alone<T>(path: string, work: () => T | Promise<T>): Promise<T> {
+  const unlock = takeTurn(path)
+  try {
+    return await work()
+  } finally {
+    unlock()
+  }
+}
+function takeTurn(path: string): () => void {
+  const lock = openSync(path, 'w')
+  // The lock is the open file's, not flock's: it is there until we close it.
+  spawnSync('flock', ['3'], { stdio: ['ignore', 'ignore', 'inherit', lock] })
+  return () => closeSync(lock)
+}
+
 /** Install Debian packages that a test needs, when they are missing. */
 export function needPackages(packages: Record<string, string>): void {
   const find = (file: string) =>
     file.startsWith('/') ? spawnSync('test', ['-e', file]) : spawnSync('which', [file])
-  const missing = Object.entries(packages).filter(([file]) => find(file).status !== 0)
-  if (missing.length === 0) return
-  const names = [...new Set(missing.map(([, name]) => name))]
+  const unlock = process.getuid?.() === 0 ? takeTurn('/run/hybrid-tests-packages') : () => {}
+  try {
+    const missing = Object.entries(packages).filter(([file]) => find(file).status !== 0)
+    if (missing.length > 0) install([...new Set(missing.map(([, name]) => name))])
+  } finally {
+    unlock()
+  }
+}
+function install(names: string[]): void {
   console.error(`Installing for this test: ${names.join(' ')}`)
-  spawnSync('apt-get', ['update'], { stdio: 'ignore' })
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-  const apt = spawnSync(
-    'apt-get',
-    ['install', '-y', '--no-install-recommends', '-o', 'DPkg::Lock::Timeout=300', ...names],
-    {
-      env,
-      encoding: 'utf8',
-    },
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C' }
+  const apt = (...words: string[]) => spawnSync('apt-get', words, { env, encoding: 'utf8' })
+  // A command of ours may be reading the lists: apt does not wait for that.
+  while (/Could not get lock/.test(apt('update').stderr)) spawnSync('sleep', ['1'])
+  const { status, stderr } = apt(
+    ...['install', '-y', '--no-install-recommends', '-o', 'DPkg::Lock::Timeout=300', ...names],
   )
-  if (apt.status !== 0) throw new Error(`Cannot install ${names.join(' ')}: ${apt.stderr}`)
+  if (status !== 0) throw new Error(`Cannot install ${names.join(' ')}: ${stderr}`)
 }
 
 /** The mirrors that this machine's own packages come from, as options of create-image-debian. */
@@ -136,14 +155,15 @@ export async function warmCache(cache: string, { image = false } = {}): Promise<
   const shared = process.env['LIVE_CACHE']
   const place = shared ?? dirname(cache)
   const made = join(place, 'warm-cache')
-  if (!existsSync(made)) {
+  await alone(`${made}.lock`, async () => {
+    if (existsSync(made)) return
     const partial = `${made}.partial`
     const words = ['12', '--output', join(place, 'warm-bits'), '--cache', partial]
     const { status, stderr } = await run('create-image-debian', [...words, ...machineMirrors()])
     if (status !== 0) throw new Error(`Cannot warm a cache: ${stderr}`)
     await rm(join(place, 'warm-bits'), { recursive: true })
     await rename(partial, made)
-  }
+  })
   // A copy: what tests do to a cache is not for the others.
   await cp(made, cache, { recursive: true, preserveTimestamps: true })
   if (image) return

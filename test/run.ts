@@ -11,15 +11,21 @@
  * Each file is a process of its own, so that one cannot leave state behind for the next, and its
  * output is shown when it fails. uvu's own runner is not used for two reasons: a suite without
  * `.run()` passes there in silence, here a file that ran no test fails; and the closing line is the
- * sum over all files. Fast files run side by side, two for each core as many of them wait; live ones
- * one after the other.
+ * sum over all files. Fast files run side by side, two for each core as many of them wait. Live ones, which look at
+ * what a command leaves on the machine, have a machine of their own for it as root: processes, mounts, /tmp and
+ * /var/tmp that nobody else sees. So two of them run at a time; all other kinds one after the other.
  */
-import { spawn } from 'node:child_process'
-import { rmSync } from 'node:fs'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdirSync, rmSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { globby } from 'globby'
+import { INSTALLER_TOOLS, MACHINE_TOOLS, TOOLS } from '../lib/host/tools.ts'
+import { apart, SHARED_AT } from './apart.ts'
+import { needPackages } from './live.ts'
 
 type Result = { file: string; passed: number; failed: number; seconds: number }
 
@@ -50,15 +56,34 @@ const files = (await globby(`test/**/*.${kind}.ts`, { cwd: root }))
   .sort()
   .filter((file) => wanted.length === 0 || wanted.some((word) => file.includes(word)))
 
+/** Where live tests that are apart have their files, and what several begin with is made once. */
+const runDir =
+  kind === 'live' && process.getuid?.() === 0 ? await mkdtemp('/var/tmp/hybrid-tests-') : undefined
+const children = new Set<ChildProcess>()
+if (runDir !== undefined) {
+  mkdirSync(join(runDir, 'shared'))
+  process.env['LIVE_CACHE'] = SHARED_AT
+  process.on('exit', () => {
+    for (const child of children) child.kill('SIGKILL')
+    rmSync(runDir, { recursive: true, force: true })
+  })
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130))
+}
+
 /** One file in its own process; uvu's closing lines (`Total:`, `Passed:`) say what ran. */
 function runFile(file: string): Promise<Result> {
   const started = Date.now()
   return new Promise((done) => {
-    const child = spawn(process.execPath, [launcher, file], {
+    const words = [process.execPath, launcher, file]
+    const own = runDir && join(runDir, file.replaceAll('/', '-'))
+    const [program, ...args] =
+      own === undefined ? words : apart(own, join(runDir!, 'shared'), words)
+    const child = spawn(program!, args, {
       cwd: root,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, FORCE_COLOR: '0' },
     })
+    children.add(child)
     const limit = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS[kind])
     let output = ''
     let lingers: NodeJS.Timeout | undefined
@@ -68,13 +93,24 @@ function runFile(file: string): Promise<Result> {
       if (!lingers && /^  Duration: /m.test(output)) {
         lingers = setTimeout(() => (lingered = child.kill('SIGKILL')), LINGER_MS)
       }
-      if (live) process.stderr.write(data) // a live test takes minutes: show its steps
+      if (live) show(data)
+    }
+    // A live test takes minutes: show its steps, and whose they are.
+    const whose = file.replace(/^test\//, '').replace(`.${kind}.ts`, '')
+    let line = ''
+    const show = (data: Buffer | string) => {
+      const lines = (line + data).split('\n')
+      line = lines.pop()!
+      for (const one of lines) process.stderr.write(lanes > 1 ? `[${whose}] ${one}\n` : `${one}\n`)
     }
     child.stdout.on('data', keep)
     child.stderr.on('data', keep)
     child.on('close', (status) => {
+      children.delete(child)
       clearTimeout(limit)
       clearTimeout(lingers)
+      if (live && line) show('\n')
+      if (own !== undefined) rmSync(own, { recursive: true, force: true })
       const count = (word: string) =>
         Number(new RegExp(`^  ${word}: +(\\d+)`, 'm').exec(output)?.[1])
       const total = count('Total') || 0
@@ -100,28 +136,46 @@ function runFile(file: string): Promise<Result> {
   })
 }
 
-// Those that run whole commands take longest: begun last, one of them would keep a core idle.
-const COMMANDS =
-  /readme|cli\/(main|launcher|events)|image\/(create-image|fleet)|ci\/|publish\/(maas|manta|command)|platform\/files|distros\/answers/
-const queue = [
-  ...files.filter((file) => COMMANDS.test(file)),
-  ...files.filter((file) => !COMMANDS.test(file)),
-]
-// What several live tests begin with is made once; who has set $LIVE_CACHE keeps it.
-const shared =
-  kind === 'live' && process.env['LIVE_CACHE'] === undefined
-    ? await mkdtemp('/var/tmp/hybrid-shared-')
-    : undefined
-if (shared !== undefined) {
-  process.env['LIVE_CACHE'] = shared
-  process.on('exit', () => rmSync(shared, { recursive: true, force: true }))
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130))
-}
+// Those that run whole commands or boot machines take longest: begun last, one of them would keep a core idle.
+const LONG =
+  kind === 'test'
+    ? /readme|cli\/(main|launcher|events)|image\/(create-image|fleet)|ci\/|publish\/(maas|manta|command)|platform\/files|distros\/answers/
+    : /image\/(create-image|test-image|reproducible|kills)|files\/retro-setup|methods\/installer|targets\/libvirt/
+/** Takes programs from the machine, and has the product install them. */
+const ALONE = /fresh-clone/
+/** The daemon of zfs-fuse, of which there can be one. */
+const ZFS = /zfs\/receive|disk\/zvol|image\/create-image\.live/
+const collide = (file: string, other: string) => ZFS.test(file) && ZFS.test(other)
+
+const lanes = runDir && files.length > 1 ? 2 : live ? 1 : 2 * availableParallelism()
 const results: Result[] = []
-async function worker() {
-  for (let file = queue.shift(); file; file = queue.shift()) results.push(await runFile(file))
+const alone = live ? files.filter((file) => ALONE.test(file)) : []
+for (const file of alone) results.push(await runFile(file))
+
+const rest = files.filter((file) => !alone.includes(file))
+const queue = [
+  ...rest.filter((file) => LONG.test(file)),
+  ...rest.filter((file) => !LONG.test(file)),
+]
+// While one file has a program installed another would find it half there.
+if (runDir !== undefined && queue.length > 1) {
+  const tools = Object.values({ ...TOOLS, ...MACHINE_TOOLS, ...INSTALLER_TOOLS })
+  needPackages(Object.fromEntries(tools.map(({ name, apt }) => [name, apt])))
 }
-await Promise.all(Array.from({ length: live ? 1 : 2 * availableParallelism() }, worker))
+const busy = new Set<string>()
+async function worker() {
+  while (queue.length > 0) {
+    const i = queue.findIndex((file) => ![...busy].some((other) => collide(file, other)))
+    const [file] = i < 0 ? [] : queue.splice(i, 1)
+    if (file === undefined) await delay(500)
+    else {
+      busy.add(file)
+      results.push(await runFile(file))
+      busy.delete(file)
+    }
+  }
+}
+await Promise.all(Array.from({ length: lanes }, worker))
 
 const sum = (key: 'passed' | 'failed') => results.reduce((total, result) => total + result[key], 0)
 if (files.length === 0) console.log(`No test file matches ${wanted.join(' ')}`)
