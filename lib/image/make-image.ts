@@ -1,5 +1,6 @@
 /** The image's file: that of an earlier build, where nothing that it is made of has changed, or a new one. */
-import { copyFile, link, readFile, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { copyFile, link, readFile, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { log } from '../cli/log.ts'
 import { step } from '../cli/progress.ts'
@@ -14,6 +15,7 @@ import { workInMemory } from './work-memory.ts'
 
 /** What is known of an image beside its bytes. */
 const ABOUT = 'about.json'
+const IMAGE = 'image'
 
 type About = Omit<Made, 'guid' | 'image'> & { guid?: string; image: Omit<ImageFile, 'path'> }
 
@@ -39,12 +41,27 @@ async function linkOrCopy(from: string, to: string): Promise<void> {
   await link(from, to).catch(() => copyFile(from, to))
 }
 
+/** What is known of a kept image; undefined: nothing, as after a power cut. */
+async function readAbout(kept: string): Promise<About | undefined> {
+  try {
+    const about = JSON.parse(await readFile(join(kept, ABOUT), 'utf8')) as About
+    return existsSync(join(kept, IMAGE)) ? about : undefined
+  } catch {
+    return undefined
+  }
+}
+
 /** Take an image that was kept; undefined: it is not what it was. */
 async function takeImage(kept: string, path: string): Promise<Made | undefined> {
-  const { guid, image, ...rest } = JSON.parse(await readFile(join(kept, ABOUT), 'utf8')) as About
-  await linkOrCopy(join(kept, 'image'), path)
+  const about = await readAbout(kept)
+  if (!about) return undefined
+  const { guid, image, ...rest } = about
+  await linkOrCopy(join(kept, IMAGE), path)
   const found = await digestFile(path)
-  if (found.sha256 !== image.sha256) return undefined
+  if (found.sha256 !== image.sha256) {
+    await rm(path) // one file by two names: the next one is not to be written into it
+    return undefined
+  }
   return { ...rest, image: found, ...(guid !== undefined && { guid: BigInt(guid) }) }
 }
 
@@ -77,7 +94,7 @@ export async function makeImage(
       const about = { ...rest, image, ...(guid !== undefined && { guid: String(guid) }) }
       await act(`keep ${path} in ${directory}`, async () => {
         await writeFile(join(directory, ABOUT), JSON.stringify(about))
-        await linkOrCopy(path, join(directory, 'image'))
+        await linkOrCopy(path, join(directory, IMAGE))
       })
     }),
   )

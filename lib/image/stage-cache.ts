@@ -46,6 +46,35 @@ export async function findStage(
   )
 }
 
+/**
+ * Take a result that an earlier build has kept. One that is damaged, as after a power cut, is taken away.
+ *
+ * @param take gets its directory
+ * @param target what `take` makes
+ * @returns false: it has to be made
+ */
+export async function takeStage(
+  cache: StageCache,
+  stage: string,
+  key: string | undefined,
+  target: string,
+  take: (kept: string) => Promise<void>,
+): Promise<boolean> {
+  const kept = key && (await findStage(cache, stage, key))
+  if (!kept) return false
+  try {
+    await take(kept)
+    return true
+  } catch (error) {
+    stopSignal().throwIfAborted()
+    if (saysFull(error)) throw error
+    log.warn(`The stage "${stage}" in ${kept} is damaged: it is made anew`)
+    await rm(target, { recursive: true, force: true })
+    await dropStage(cache, stage, key)
+    return false
+  }
+}
+
 /** A result that turned out to be damaged. */
 export async function dropStage({ directory }: StageCache, stage: string, key: string) {
   if (directory !== undefined) {
@@ -76,13 +105,16 @@ export async function keepStage(
     await rm(partial, { recursive: true, force: true }).catch(() => {})
     stopSignal().throwIfAborted()
     const said = error instanceof Error ? error.message : String(error)
-    const isFull =
-      /no space left/i.test(said) ||
-      (error instanceof BuildError && /disk is full/.test(error.hint ?? ''))
-    const reason = isFull ? `the disk of ${directory} is full` : said
+    const reason = saysFull(error) ? `the disk of ${directory} is full` : said
     log.warn(`Cannot keep the stage "${stage}" for the next build: ${reason}`)
   }
 }
+
+/** Is it an error of a disk that is full? */
+const saysFull = (error: unknown) =>
+  error instanceof Error &&
+  (/no space left/i.test(error.message) ||
+    (error instanceof BuildError && /disk is full/.test(error.hint ?? '')))
 
 /** Take away what was used least lately. */
 async function prune(directory: string, stage: string): Promise<void> {

@@ -12,7 +12,7 @@ import { $, act } from '../cli/run.ts'
 import { session } from '../cli/session.ts'
 import type { BootFiles } from '../disk/assemble.ts'
 import type { Layout } from '../disk/layout.ts'
-import { dropStage, findStage, keepStage, keyOf } from '../image/stage-cache.ts'
+import { dropStage, keepStage, keyOf, takeStage } from '../image/stage-cache.ts'
 import { packagesDigest } from '../packages/lock.ts'
 import { makeRepository } from '../packages/repository.ts'
 import { builderMode, keyringOf, packagesOf } from './bootstrap-host.ts'
@@ -140,11 +140,10 @@ async function makeBase(build: Build, key: string | undefined): Promise<string> 
   const { pin, recipe, work, stages } = build
   const mode = builderMode()
   const target = join(work, mode === 'root' ? 'root' : 'base.tar')
-  const kept = key && (await findStage(stages, 'base', key))
-  if (kept) {
-    await step('Take the packages of an earlier build', () => restoreTree(mode, kept, target))
-    return target
-  }
+  const taken = await takeStage(stages, 'base', key, target, (kept) =>
+    step('Take the packages of an earlier build', () => restoreTree(mode, kept, target)),
+  )
+  if (taken) return target
   const epoch = pin?.newest ?? build.epochSeconds
   await step('Install packages', async (report) => {
     const repository = join(work, 'packages')
@@ -213,14 +212,13 @@ export async function makeTree(
     },
   })
 
-  const kept = keys && (await findStage(stages, 'system', keys.system))
-  if (kept) {
-    await step('Take the system of an earlier build', async () => {
+  const taken = await takeStage(stages, 'system', keys?.system, target, (kept) =>
+    step('Take the system of an earlier build', async () => {
       await restoreTree(mode, kept, target)
       for (const file of aside) await copyFile(join(kept, basename(file)), file)
-    })
-    return made(Promise.resolve())
-  }
+    }),
+  )
+  if (taken) return made(Promise.resolve())
   const base = await makeBase(build, keys?.base)
   await step('Set up the system', async (report) => {
     const guest = guestFor(build, layout)

@@ -275,4 +275,28 @@ for (const [step, signal] of [
     assertFailed(await outcome, 130, new RegExp(`Interrupted by ${signal}`))
   })
 }
+faults('stages that are damaged, as after a power cut, are made anew', async () => {
+  const stages = join(cache, 'stages')
+  const damage = async (stage: RegExp) => {
+    const names = (await readdir(stages, { recursive: true })).filter((name) => stage.test(name))
+    assert.is(names.length, 1, String(names))
+    const path = join(stages, names[0]!)
+    await truncate(path, Math.floor((await stat(path)).size / 2))
+  }
+  await damage(/\/base-[^/]*\/tree/)
+  await damage(/\/system-[^/]*\/tree/)
+  const { child, outcome, shows } = start('create-image-debian', build(...mirrors))
+  await shows(/^Make the disk/m)
+  child.kill('SIGINT')
+  assertFailed(await outcome, 130, /Interrupted by SIGINT/)
+  const { stderr } = await outcome
+  for (const stage of ['base', 'system']) {
+    assert.match(
+      stderr,
+      new RegExp(`^Warning: The stage "${stage}" in .* is damaged: it is made anew$`, 'm'),
+    )
+  }
+  assert.match(stderr, /^Install packages: /m)
+  assert.match(stderr, /^Set up the system: /m)
+})
 faults.run()

@@ -5,7 +5,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { execFileSync } from 'node:child_process'
-import { chmod, mkdir, open, readFile, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, open, readdir, readFile, truncate, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -144,6 +144,15 @@ reproducing('are not taken from a cache that was damaged', async () => {
   const again = await build(here, words)
   assert.match(again.said, /is damaged: it is made anew/)
   assert.is(again.image.sha1, good.image.sha1)
+  // And what is written beside it, as a power cut leaves it.
+  const kept = (await readdir(join(dir, 'here/cache/stages'), { recursive: true })).filter((name) =>
+    /\/image-[^/]*\/about\.json$/.test(name),
+  )
+  assert.ok(kept.length > 0)
+  for (const name of kept) await truncate(join(dir, 'here/cache/stages', name))
+  const third = await build(here, words)
+  assert.match(third.said, /is damaged: it is made anew/)
+  assert.is(third.image.sha1, good.image.sha1)
 })
 reproducing('are an archive’s at a time, which its addresses name', async () => {
   const main = mirrors[1]

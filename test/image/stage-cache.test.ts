@@ -1,8 +1,10 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { dropStage, findStage, keepStage, keyOf } from '../../lib/image/stage-cache.ts'
+import { dropStage, findStage, keepStage, keyOf, takeStage } from '../../lib/image/stage-cache.ts'
+import { printed } from '../printed.ts'
 import { inTemporaryDir } from '../temporary.ts'
 
 const stages = suite('stages that are kept')
@@ -49,6 +51,44 @@ stages('that fail leave nothing, and are no reason to fail', () =>
       throw new Error('no space')
     })
     assert.equal(await readdir(dir), [])
+  }),
+)
+stages('that are damaged are taken away, with what was made of them', () =>
+  inTemporaryDir(async (dir) => {
+    const cache = { directory: join(dir, 'stages'), fresh: false }
+    const target = join(dir, 'tree')
+    const take = (kept: string, error?: Error) => async () => {
+      await mkdir(target)
+      await writeFile(join(target, 'half'), kept)
+      if (error) throw error
+    }
+    await keepStage(cache, 'base', key('a'), fill('made of a'))
+    let taken = true
+    const said = await printed(async () => {
+      taken = await takeStage(cache, 'base', key('a'), target, take('', new Error('tar exited 2')))
+    })
+    assert.not(taken)
+    assert.match(said, /^Warning: The stage "base" in .* is damaged: it is made anew$/m)
+    assert.not(existsSync(target))
+    assert.is(await findStage(cache, 'base', key('a')), undefined)
+    assert.not(await takeStage(cache, 'base', key('a'), target, take('')))
+    assert.not(await takeStage(cache, 'base', undefined, target, take('')))
+    await keepStage(cache, 'base', key('a'), fill('made of a'))
+    assert.ok(await takeStage(cache, 'base', key('a'), target, take('')))
+    assert.ok(existsSync(target))
+  }),
+)
+stages('are not damaged because the disk is full', () =>
+  inTemporaryDir(async (dir) => {
+    const cache = { directory: dir, fresh: false }
+    await keepStage(cache, 'base', key('a'), fill('made of a'))
+    const full = new Error('tar: x: Cannot write: No space left on device')
+    const take = () => Promise.reject(full)
+    await takeStage(cache, 'base', key('a'), join(dir, 'tree'), take).then(
+      () => assert.unreachable(),
+      (error: unknown) => assert.is(error, full),
+    )
+    assert.ok(await findStage(cache, 'base', key('a')))
   }),
 )
 stages.run()
