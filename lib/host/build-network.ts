@@ -8,6 +8,8 @@
  */
 import { BuildError, HostError } from '../cli/errors.ts'
 import { $ } from '../cli/run.ts'
+import { session } from '../cli/session.ts'
+import { withLock } from '../media/lock.ts'
 import {
   type BuildNetwork,
   DEFAULTS,
@@ -102,20 +104,26 @@ async function serviceFailure(error: unknown): Promise<unknown> {
   })
 }
 
+/** Of the zone, whoever builds in it. */
+const LOCK = '/var/tmp/hybrid-images-network'
+
 /**
- * The network is there, by what was there or by setting it up as setup-build-network does.
+ * The network is there, by what was there or by setting it up as setup-build-network does. One build at a time does it:
+ * two would take each other's half-written files away.
  *
  * @throws {HostError} with what stands in the way
  */
 export async function ensureBuildNetwork(): Promise<void> {
   if (await isReady()) return
+  if (session.dryRun) await makeReady()
+  else await withLock(LOCK, makeReady, 'setting up the build network')
+}
+
+async function makeReady(): Promise<void> {
+  if (await isReady()) return // another build was faster
   const plan = await planBuildNetwork({})
   if (plan.disturbed.length > 0) throw busy(plan)
-  try {
-    await followNetworkPlan(plan)
-  } catch (error) {
-    if (!(await isReady())) throw error // else another build was faster
-  }
+  await followNetworkPlan(plan)
 }
 
 async function isReady(): Promise<boolean> {

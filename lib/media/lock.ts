@@ -16,8 +16,16 @@ const RENEW_MS = 2_000
 /** A lock that was not renewed for so long is nobody's. */
 const STALE_MS = 15_000
 
-/** Do `work` while no other process does something with `path`. */
-export async function withLock<T>(path: string, work: () => Promise<T>): Promise<T> {
+/**
+ * Do `work` while no other process does something with `path`.
+ *
+ * @param doing what another one does that is waited for
+ */
+export async function withLock<T>(
+  path: string,
+  work: () => Promise<T>,
+  doing = `fetching ${path}`,
+): Promise<T> {
   const lock = `${path}.lock`
   await makeParents(dirname(path)).catch((error: unknown) => {
     throw explain(`make "${dirname(path)}"`, error)
@@ -35,7 +43,7 @@ export async function withLock<T>(path: string, work: () => Promise<T>): Promise
     const isOld = Date.now() - mtimeMs > STALE_MS
     if (owner === 'gone' || (owner === 'unknown' && isOld)) await rm(lock, { force: true })
     else {
-      if (!said) log.info(`Another build is fetching ${path}: waiting for it`)
+      if (!said) log.info(`Another build is ${doing}: waiting for it`)
       await delay(500, undefined, { signal: stopSignal() })
     }
   }

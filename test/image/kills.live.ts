@@ -1,6 +1,6 @@
 /**
- * A build that is killed when a step begins; the next one works, and takes away what is left. Five of the thirty-three
- * pairs of signal and step: `npm run test:faults` tries all of them, and random moments.
+ * A build that is killed when a step begins, whichever it is; the next one works, and takes away what is left. Eleven of
+ * the thirty-three pairs of signal and step: `npm run test:faults` tries all of them, and random moments.
  */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -11,13 +11,20 @@ await warm()
 const kills = suite('create-image-debian, killed')
 kills.after(remove)
 
+const FRESH = ['--fresh']
 for (const [signal, step, more] of [
-  ['SIGKILL', 'Install packages', ['--fresh']],
+  ['SIGTERM', 'Check the host', FRESH],
+  ['SIGINT', 'Choose packages', FRESH],
+  ['SIGKILL', 'Install packages', FRESH],
+  ['SIGINT', 'Keep the packages for the next build', FRESH],
   ['SIGTERM', 'Set up the system', []],
+  ['SIGINT', 'Make the disk', []],
   ['SIGKILL', 'Write the image', []],
   // Another size is another image.
   ['SIGINT', 'Keep the image for the next build', ['--size', '11G']],
-  ['SIGKILL', 'Write the manifest', ['--size', '12G']],
+  ['SIGTERM', 'Write the records', ['--size', '12G']],
+  ['SIGKILL', 'Write the manifest', ['--size', '13G']],
+  ['SIGTERM', 'Write the report', ['--size', '14G']],
 ] as const) {
   kills(`${signal} when "${step}" begins`, async () => {
     assert.ok(await killed(signal, step, [...more]), 'it was not through')
