@@ -11,9 +11,9 @@
  * Each file is a process of its own, so that one cannot leave state behind for the next, and its
  * output is shown when it fails. uvu's own runner is not used for two reasons: a suite without
  * `.run()` passes there in silence, here a file that ran no test fails; and the closing line is the
- * sum over all files. Fast files run side by side, two for each core as many of them wait. Live ones, which look at
+ * sum over all files. Fast files run side by side, two for each core as many of them wait. The others, which look at
  * what a command leaves on the machine, have a machine of their own for it as root: processes, mounts, /tmp and
- * /var/tmp that nobody else sees. So two of them run at a time; all other kinds one after the other.
+ * /var/tmp that nobody else sees. So two live ones run at a time; all other kinds one after the other.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, rmSync } from 'node:fs'
@@ -56,12 +56,14 @@ const files = (await globby(`test/**/*.${kind}.ts`, { cwd: root }))
   .sort()
   .filter((file) => wanted.length === 0 || wanted.some((word) => file.includes(word)))
 
-/** Where live tests that are apart have their files, and what several begin with is made once. */
+/** Where tests that are apart have their files. */
 const runDir =
-  kind === 'live' && process.getuid?.() === 0 ? await mkdtemp('/var/tmp/hybrid-tests-') : undefined
+  live && process.getuid?.() === 0 ? await mkdtemp('/var/tmp/hybrid-tests-') : undefined
+/** What several begin with is made once; who has set $LIVE_CACHE keeps it. */
+const shared = process.env['LIVE_CACHE'] ?? join(runDir ?? '', 'shared')
 const children = new Set<ChildProcess>()
 if (runDir !== undefined) {
-  mkdirSync(join(runDir, 'shared'))
+  mkdirSync(shared, { recursive: true })
   process.env['LIVE_CACHE'] = SHARED_AT
   process.on('exit', () => {
     for (const child of children) child.kill('SIGKILL')
@@ -76,8 +78,7 @@ function runFile(file: string): Promise<Result> {
   return new Promise((done) => {
     const words = [process.execPath, launcher, file]
     const own = runDir && join(runDir, file.replaceAll('/', '-'))
-    const [program, ...args] =
-      own === undefined ? words : apart(own, join(runDir!, 'shared'), words)
+    const [program, ...args] = own === undefined ? words : apart(own, shared, words)
     const child = spawn(program!, args, {
       cwd: root,
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -147,7 +148,8 @@ const ALONE = /fresh-clone/
 const ZFS = /zfs\/receive|disk\/zvol|image\/create-image\.live/
 const collide = (file: string, other: string) => ZFS.test(file) && ZFS.test(other)
 
-const lanes = runDir && files.length > 1 ? 2 : live ? 1 : 2 * availableParallelism()
+const twoAtOnce = kind === 'live' && runDir !== undefined && files.length > 1
+const lanes = live ? (twoAtOnce ? 2 : 1) : 2 * availableParallelism()
 const results: Result[] = []
 const alone = live ? files.filter((file) => ALONE.test(file)) : []
 for (const file of alone) results.push(await runFile(file))
@@ -158,7 +160,7 @@ const queue = [
   ...rest.filter((file) => !LONG.test(file)),
 ]
 // While one file has a program installed another would find it half there.
-if (runDir !== undefined && queue.length > 1) {
+if (twoAtOnce) {
   const tools = Object.values({ ...TOOLS, ...MACHINE_TOOLS, ...INSTALLER_TOOLS })
   needPackages(Object.fromEntries(tools.map(({ name, apt }) => [name, apt])))
 }
