@@ -35,6 +35,13 @@ export const STEPS = [
   'Write the report',
 ] as const
 
+/** Over before a signal is there, now and then. */
+export const BRIEF: readonly string[] = [
+  'Write the records',
+  'Write the manifest',
+  'Write the report',
+]
+
 /** When a build is ended: when a step begins, or that many milliseconds after the start. */
 export type Moment = (typeof STEPS)[number] | number
 
@@ -90,13 +97,24 @@ export async function victim() {
     },
     /** A build that is ended then; @returns whether it was before it was done. */
     async killed(signal: Signal, moment: Moment, more: string[] = []): Promise<boolean> {
-      const { child, outcome, shows } = start('create-image-debian', [...words, ...more], { env })
-      if (typeof moment === 'number') await Promise.race([delay(moment), outcome])
-      else await shows(new RegExp(`^${moment}$`, 'm'))
-      const early = child.exitCode === null
-      child.kill(signal)
+      const { child, outcome } = start('create-image-debian', [...words, ...more], { env })
+      if (typeof moment === 'number') {
+        await Promise.race([delay(moment), outcome])
+        child.kill(signal)
+      } else {
+        // At once: some steps are over in a moment.
+        const begins = new RegExp(`^${moment}$`, 'm')
+        let said = ''
+        const listen = (data: Buffer) => {
+          said += data
+          if (!begins.test(said)) return
+          child.stderr.off('data', listen)
+          child.kill(signal)
+        }
+        child.stderr.on('data', listen)
+      }
       const { status, stderr, stdout } = await outcome
-      if (!early) return false
+      if (typeof moment === 'string') assert.match(stderr, new RegExp(`^${moment}$`, 'm'))
       if (status === 0) {
         // It was through when the signal came.
         assert.ok(stdout !== '')
