@@ -70,13 +70,15 @@ const withLibdeflate: Compress = (chunk, signal) =>
   new Promise((done, fail) => {
     const program = TOOLS.libdeflateGzip.name
     const child = spawn(program, [`-${LIBDEFLATE_LEVEL}`, '-c'], { signal, killSignal: 'SIGKILL' })
-    child.on('error', (error) =>
+    child.on('error', (error) => {
+      // Killed, it is there for some moments more: who hears of the end may look for what is left.
+      if (signal.aborted && child.pid !== undefined) return
       fail(
         signal.aborted
           ? signal.reason
           : new BuildError(`Cannot run ${program}: ${error.message}`, { cause: error }),
-      ),
-    )
+      )
+    })
     // The types don't say so: without free file descriptors there is no pipe, and an error follows.
     if (!child.stdout) return
     const out: Buffer[] = []
@@ -85,6 +87,7 @@ const withLibdeflate: Compress = (chunk, signal) =>
     child.stderr.on('data', (data: Buffer) => (said += data))
     child.on('close', (status, killer) => {
       if (status === 0) return done(Buffer.concat(out))
+      if (signal.aborted) return fail(signal.reason)
       const how = killer ? `was killed by ${killer}` : `exited ${status}`
       const words = said.trim() && `: ${said.trim()}`
       fail(new BuildError(`Cannot compress: ${program} ${how}${words}`))

@@ -88,15 +88,10 @@ async function withStandIn<T>(script: string, work: (dir: string) => Promise<T>)
   })
 }
 const compressor = 'libdeflate'
-/** The processes that a stand-in noted are gone; a killed one takes a moment to be so. */
+/** The processes that a stand-in noted are gone by now, and not a moment later. @returns how many they were */
 async function allGone(dir: string): Promise<number> {
   const pids = (await readFile(join(dir, 'pids'), 'utf8')).trim().split('\n').map(Number)
-  for (const pid of pids) {
-    for (let i = 0; alive(pid); i++) {
-      if (i === 100) throw new Error(`Process ${pid} is still there`)
-      await delay(10)
-    }
-  }
+  for (const pid of pids) assert.not(alive(pid), `Process ${pid} is still there`)
   return pids.length
 }
 /** Resolves when so many processes have begun. */
