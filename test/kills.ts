@@ -3,10 +3,12 @@
  * no directory with a final name holds half a build, and the next build works.
  */
 import * as assert from 'uvu/assert'
+import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { ownedName } from '../lib/cli/owned.ts'
 import {
   assertNothingLeft,
   leftovers,
@@ -131,7 +133,14 @@ export async function victim() {
       assertNothingLeft(before)
       return true
     },
-    /** Have packages, and what is installed of them. */
-    warm: () => warmCache(cache),
+    /** Have packages, what is installed of them, and the half of it that a killed build was about to keep. */
+    async warm() {
+      await warmCache(cache)
+      const base = (readdirSync(cache, { recursive: true }) as string[]).find((name) =>
+        /\/base-[0-9a-f]{32}$/.test(name),
+      )
+      const half = ownedName(base!).replace(`-${process.pid}-`, `-${spawnSync('true').pid}-`)
+      await mkdir(join(cache, half))
+    },
   }
 }

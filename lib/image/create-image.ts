@@ -37,6 +37,7 @@ import { checkDraft, imageManifest, writeManifest } from './manifest.ts'
 import { checkWritable, makeOutputDir } from './output-dir.ts'
 import { datedRecipe, type Recipe, resolveRecipe } from './recipe.ts'
 import { type Records, writeRecords } from './records.ts'
+import { sweepStages } from './stage-cache.ts'
 import { parseStages, type Stage, STAGES } from './stages.ts'
 import { makeStamp, parseStamp } from './stamp.ts'
 import { writeReport } from './write-report.ts'
@@ -209,6 +210,7 @@ async function createImage(
   host: Host,
   options: { fetched: boolean },
 ): Promise<Result> {
+  await sweepStages(given.stages)
   const build = await pinned(method, given, options)
   const { distro, recipe, scope } = build
   const output = await makeOutputDir(scope, {

@@ -31,6 +31,11 @@ export function keyOf(content: unknown): string {
   return createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 32)
 }
 
+/** Take away what builds that were killed have left of any stage; this one may come to keep none. */
+export async function sweepStages({ directory }: StageCache): Promise<void> {
+  if (directory !== undefined && !session.dryRun) await removeAbandoned(directory, '')
+}
+
 /** The directory of a result that was kept, or undefined. */
 export async function findStage(
   { directory, fresh }: StageCache,
@@ -95,7 +100,6 @@ export async function keepStage(
   if (session.dryRun) return fill(partial).then(() => {})
   try {
     await makeParents(directory)
-    await removeAbandoned(directory, `${stage}-`)
     await mkdir(partial)
     await fill(partial)
     await rm(entry, { recursive: true, force: true })

@@ -1,9 +1,18 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { dropStage, findStage, keepStage, keyOf, takeStage } from '../../lib/image/stage-cache.ts'
+import { ownedName } from '../../lib/cli/owned.ts'
+import {
+  dropStage,
+  findStage,
+  keepStage,
+  keyOf,
+  sweepStages,
+  takeStage,
+} from '../../lib/image/stage-cache.ts'
 import { printed } from '../printed.ts'
 import { inTemporaryDir } from '../temporary.ts'
 
@@ -51,6 +60,22 @@ stages('that fail leave nothing, and are no reason to fail', () =>
       throw new Error('no space')
     })
     assert.equal(await readdir(dir), [])
+  }),
+)
+stages('that a killed build was about to keep are taken away, of whatever kind', () =>
+  inTemporaryDir(async (dir) => {
+    const cache = { directory: dir, fresh: false }
+    await keepStage(cache, 'base', key('a'), fill('made of a'))
+    const gone = spawnSync('true').pid
+    const own = ownedName(`base-${key('b')}`) // of a build that runs
+    const left = ['base', 'system', 'image'].map((stage) =>
+      ownedName(`${stage}-${key('a')}`).replace(`-${process.pid}-`, `-${gone}-`),
+    )
+    for (const name of [own, ...left]) await mkdir(join(dir, name, 'half'), { recursive: true })
+    const said = await printed(() => sweepStages(cache))
+    assert.is(said.match(/^Removing .*, which a build that was killed has left$/gm)?.length, 3)
+    assert.equal((await readdir(dir)).sort(), [`base-${key('a')}`, own].sort())
+    await sweepStages({ directory: undefined, fresh: false })
   }),
 )
 stages('that are damaged are taken away, with what was made of them', () =>
