@@ -37,13 +37,6 @@ export const STEPS = [
   'Write the report',
 ] as const
 
-/** Over before a signal is there, now and then. */
-export const BRIEF: readonly string[] = [
-  'Write the records',
-  'Write the manifest',
-  'Write the report',
-]
-
 /** When a build is ended: when a step begins, or that many milliseconds after the start. */
 export type Moment = (typeof STEPS)[number] | number
 

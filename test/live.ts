@@ -13,7 +13,7 @@ export const root = fileURLToPath(new URL('..', import.meta.url))
 export const command = (name: string) => join(root, 'bin', name)
 
 /** One file at a time does `work`, of those that run side by side; @param path of a file that stands for it */
-export async function alone<T>(path: string, work: () => T | Promise<T>): Promise<T> {
+async function alone<T>(path: string, work: () => T | Promise<T>): Promise<T> {
   const unlock = takeTurn(path)
   try {
     return await work()
