@@ -52,6 +52,9 @@ export type DiskWishes = {
   parent: string
 }
 
+/** Is it a file of ours, which may be copied and replaced? */
+export const isPlainFile = ({ kind }: Pick<DiskWishes, 'kind'>): boolean => kind === 'file'
+
 export type DiskSnapshot = {
   guid: bigint
   /** What is read, for messages. */

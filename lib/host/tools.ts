@@ -40,7 +40,7 @@ export const TOOLS = {
   debugfs: tool('debugfs', 'e2fsprogs', "dates the root file system's files"),
   mkfsVfat: tool('mkfs.vfat', 'dosfstools', 'makes the EFI system partition'),
   mcopy: tool('mcopy', 'mtools', 'fills the EFI system partition'),
-  zstd: tool('zstd', 'zstd', 'packs what is kept for the next build'),
+  zstd: tool('zstd', 'zstd', 'packs what is kept for the next build', 'zstd'),
   newuidmap: tool('newuidmap', 'uidmap', 'lets a user who is not root build in a name space'),
   libdeflateGzip: {
     ...tool(

@@ -32,6 +32,7 @@ import { type ImageOptions, imageOptions, type MethodName } from './image-option
 import { makeImage } from './make-image.ts'
 import type { Made } from './makers.ts'
 import { copyLog } from './copy-log.ts'
+import type { Media } from '../media/media.ts'
 import { LOCK } from '../packages/lock.ts'
 import { checkDraft, imageManifest, writeManifest } from './manifest.ts'
 import { checkWritable, makeOutputDir } from './output-dir.ts'
@@ -159,10 +160,13 @@ async function runStages(
       fresh: recipe.fresh,
     },
   })
+  let found: Media | undefined
   // What pins its packages fetches them then.
   if (stages.has('fetch') && !(image && method.pin)) {
     const fetching = await build()
-    result.media = await step('Fetch', (report) => method.fetch(fetching, report))
+    const { path, media } = await step('Fetch', (report) => method.fetch(fetching, report))
+    result.media = path
+    found = media
   }
   if (stages.has('iso') && !image) {
     const answers = await method.answers(await build())
@@ -171,7 +175,8 @@ async function runStages(
   }
   if (image) {
     const fetched = stages.has('fetch')
-    Object.assign(result, await createImage(method, await build(), host, { fetched }))
+    const given = { ...(await build()), ...(found && { media: found }) }
+    Object.assign(result, await createImage(method, given, host, { fetched }))
   }
   if (stages.has('upload')) {
     result.uploaded = await upload(recipe, resolve(options['upload-to']!), scope)
@@ -194,14 +199,17 @@ async function checkBeforehand(distro: Distro, recipe: Recipe): Promise<void> {
 
 /** The build, with what its method can say of it beforehand. */
 async function pinned(method: Method, build: Build, options: { fetched: boolean }): Promise<Build> {
+  const keyed = async (known: Build): Promise<Build> => {
+    const key = await method.systemKey?.(known, options)
+    return { ...known, ...(key !== undefined && { key }) }
+  }
   const pin = await method.pin?.(build, options)
-  if (!pin) return build
+  if (!pin) return keyed(build)
   const { epoch } = pin.lock
   const recipe = datedRecipe(build.recipe, new Date(epoch * 1000))
   const known = { ...build, recipe, pin, epochSeconds: epoch }
   const seeded = { ...known, seed: method.seed?.(known, pin) ?? known.seed }
-  const key = await method.systemKey?.(seeded)
-  return { ...seeded, ...(key !== undefined && { key }) }
+  return keyed(seeded)
 }
 
 async function createImage(

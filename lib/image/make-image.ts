@@ -7,6 +7,7 @@ import { step } from '../cli/progress.ts'
 import { act } from '../cli/run.ts'
 import { LEFTOVER_NAMES } from '../hygiene/leftovers.ts'
 import type { Build, Host, Method } from '../methods/method.ts'
+import { copyLog } from './copy-log.ts'
 import { describeCompressor } from './gzip.ts'
 import { digestFile, type ImageFile } from './image-file.ts'
 import { type Made, makers } from './makers.ts'
@@ -16,8 +17,13 @@ import { workInMemory } from './work-memory.ts'
 /** What is known of an image beside its bytes. */
 const ABOUT = 'about.json'
 const IMAGE = 'image'
+/** The console of the machine that it was made in, where there was one. */
+const SERIAL = 'serial.log'
 
-type About = Omit<Made, 'guid' | 'image'> & { guid?: string; image: Omit<ImageFile, 'path'> }
+type About = Omit<Made, 'guid' | 'image' | 'serialLog'> & {
+  guid?: string
+  image: Omit<ImageFile, 'path'>
+}
 
 /** Everything that its bytes depend on; undefined: nobody knows. */
 function imageKey({ recipe, key, pin }: Build, path: string): string | undefined {
@@ -62,7 +68,13 @@ async function takeImage(kept: string, path: string): Promise<Made | undefined> 
     await rm(path) // one file by two names: the next one is not to be written into it
     return undefined
   }
-  return { ...rest, image: found, ...(guid !== undefined && { guid: BigInt(guid) }) }
+  const serialLog = join(kept, SERIAL)
+  return {
+    ...rest,
+    image: found,
+    ...(guid !== undefined && { guid: BigInt(guid) }),
+    ...(existsSync(serialLog) && { serialLog }),
+  }
 }
 
 /** @throws {BuildError} as the method and the writing of the image do */
@@ -95,6 +107,7 @@ export async function makeImage(
       await act(`keep ${path} in ${directory}`, async () => {
         await writeFile(join(directory, ABOUT), JSON.stringify(about))
         await linkOrCopy(path, join(directory, IMAGE))
+        if (serialLog !== undefined) await copyLog(serialLog, join(directory, SERIAL))
       })
     }),
   )

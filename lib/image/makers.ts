@@ -29,13 +29,14 @@ export type Maker = (
 
 export const makers: Record<ImageFormat, Maker> = {
   async 'zfs.gz'(method, build, host, path, options) {
-    const { recipe, scope, work, seed, key } = build
+    const { recipe, scope, work, seed, key, pin } = build
     const disk = await makeDisk(recipe.disk, work, scope)
     const done = await logged(build, () => method.fill(build, host, disk.path, options))
     const snapshot = await disk.snapshot({
       name: `zones/${recipe.fileName}@final`,
-      // Of the content, not of the recipe: receivers take two snapshots of one guid for the same.
-      guid: seededGuid(key ?? seed, 'snapshot'),
+      // Of the content, not of the recipe: receivers take two snapshots of one guid for the same. Without a pin
+      // the content is another each time, and the seed too.
+      guid: seededGuid((pin && key) ?? seed, 'snapshot'),
       createdAtSeconds: build.epochSeconds,
     })
     const image = await step('Write the image', (report) => writeZvolImage(snapshot, path, report))

@@ -17,6 +17,7 @@ import { makeBootCd } from '../media/boot-cd.ts'
 import { type BhyveSpec, bhyveWords, destroyWords, passwordSetting, readBhyveEnd } from './bhyve.ts'
 import { SerialConsole } from './console.ts'
 import { within } from './limit.ts'
+import { machineDir } from './place.ts'
 import type { Machine, MachineEnd, MachineSpec, Vnc } from './spec.ts'
 
 /** How long bhyve may take to open its console, in milliseconds. */
@@ -30,7 +31,7 @@ export async function startBhyve(
   scope: Scope,
   logPath: string,
 ): Promise<Machine> {
-  const dir = await scope.tempDir('machine', '/tmp')
+  const dir = await machineDir(scope)
   const vm = `hybrid-${randomBytes(4).toString('hex')}`
   const { vnic } = await takeBuildLink(scope)
   const { kernel, cdroms = [] } = spec

@@ -13,6 +13,7 @@ import { madeSecret } from '../cli/secrets.ts'
 import { connectUnix } from '../host/unix-socket.ts'
 import { SerialConsole } from './console.ts'
 import { within } from './limit.ts'
+import { machineDir } from './place.ts'
 import { type QemuSpec, qemuWords } from './qemu.ts'
 import { type OnEvent, Qmp } from './qmp.ts'
 import type { Machine, MachineEnd, Vnc } from './spec.ts'
@@ -38,8 +39,7 @@ export async function startQemu(
   scope: Scope,
   logPath: string,
 ): Promise<QemuMachine> {
-  // A path of a unix socket has room for 107 bytes only, and $TMPDIR may be long.
-  const dir = await scope.tempDir('machine', '/tmp')
+  const dir = await machineDir(scope)
   const sockets = {
     console: join(dir, 'console'),
     metadata: join(dir, 'metadata'),

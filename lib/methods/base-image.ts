@@ -62,6 +62,11 @@ export async function copyBase(base: string, disk: string, bytes: number): Promi
 /** What qemu-img would find out by itself, with a warning where that is raw. */
 const formatOf = async (image: string) => (begins(await firstBytes(image), QCOW2) ? 'qcow2' : 'raw')
 
+/** That it is there, and something. @throws {BuildError} otherwise */
+export async function checkBase(path: string): Promise<void> {
+  await firstBytes(path)
+}
+
 const begins = (head: Buffer, magic: Buffer) => head.subarray(0, magic.length).equals(magic)
 const tarBegins = (head: Buffer) =>
   head.toString('latin1', TAR_MAGIC.at, TAR_MAGIC.at + TAR_MAGIC.text.length) === TAR_MAGIC.text

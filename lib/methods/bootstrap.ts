@@ -42,7 +42,7 @@ export const bootstrap: Method = {
   async fetch(build) {
     const { distro, recipe } = build
     const pin = await pinPackages(build, { fetched: true }, bootstrapTools(distro, recipe))
-    return pin.store
+    return { path: pin.store }
   },
   async answers() {
     return undefined // there is no installer that could ask

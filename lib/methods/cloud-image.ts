@@ -25,7 +25,7 @@ import { type InitrdFile, writeTree } from '../media/initrd.ts'
 import { writeIso } from '../media/iso9660.ts'
 import { findKeys } from '../media/keys.ts'
 import { fetchMedia, type Media } from '../media/media.ts'
-import { copyBase } from './base-image.ts'
+import { checkBase, copyBase } from './base-image.ts'
 import {
   CLOUD_MARKERS,
   explainGuest,
@@ -39,7 +39,9 @@ import {
 import { guestAddress } from './guest-address.ts'
 import type { GuestScript } from './guest.ts'
 import { guestInMachine } from './guest-in-machine.ts'
-import { expandFile, guestProxy } from './installer-answers.ts'
+import { directoryContent } from './guest-digest.ts'
+import { digestOfFiles, expandFile, guestProxy } from './installer-answers.ts'
+import { keepingSystems, machineSystemKey, onItsDay } from './kept-system.ts'
 import type { Build, Filled, Host, Method } from './method.ts'
 import { packInMachine } from './tar-disk.ts'
 
@@ -59,17 +61,17 @@ const PHASES = [
   { title: 'Set up', begins: /^JOYENT_STATUS_CLOUD_INIT=ok/ },
 ]
 
-export const cloudImage: Method = {
+const inMachine: Method = {
   tools(_distro, recipe) {
     const { curl, xorriso, xz } = INSTALLER_TOOLS
-    const { base, hypervisor } = wanted(recipe)
-    const fetching = base && !/^https?:/.test(base.iso) ? [] : [curl]
+    const { hypervisor } = wanted(recipe)
     return [
       xorriso,
       xz,
       TOOLS.qemuImg,
       TOOLS.libdeflateGzip,
-      ...fetching,
+      TOOLS.zstd,
+      curl,
       ...hypervisorTools(hypervisor),
     ]
   },
@@ -77,26 +79,41 @@ export const cloudImage: Method = {
     return { hypervisor: await chooseHypervisor(wanted(recipe).hypervisor) }
   },
   async fetch(build, report) {
-    return (await findBase(build, { report }, build.recipe.offline)).path
+    const media = await findBase(build, { report }, build.recipe.offline)
+    return { path: media.path, media }
   },
   async answers() {
     return undefined // there is no installer that could ask
+  },
+  async systemKey(build, options) {
+    if (session.dryRun) return undefined
+    const recipe = onItsDay(build.recipe)
+    const { files } = wanted(recipe)
+    const content = [
+      // The port is another one each time.
+      await digestOfFiles(await seedFiles({ ...build, recipe }, 0)),
+      files === undefined ? undefined : await directoryContent(files),
+    ]
+    const media = await baseOf(build, options)
+    await checkBase(media.path)
+    return machineSystemKey(build, media, content, { offline: recipe.offline, lists: true })
   },
   fill: (build, host, disk, options) => setUpOn(build, host, [disk], options),
   pack: (build, host, options) =>
     packInMachine(build, (disk, tar) => setUpOn(build, host, [disk, tar], options)),
 }
+export const cloudImage = keepingSystems(inMachine)
 
 /** @param disks the system's, and one for what is packed of it */
 async function setUpOn(
   build: Build,
   host: Host,
   disks: readonly [string, ...string[]],
-  { fetched }: { fetched: boolean },
+  options: { fetched: boolean },
 ): Promise<Filled> {
   const { recipe, scope, work } = build
   const { memoryMiB, cpus, vnc, limitSeconds } = wanted(recipe)
-  const base = await findBase(build, {}, recipe.offline || !fetched)
+  const base = await baseOf(build, options)
   await step('Copy the base image', () => copyBase(base.path, disks[0], recipe.disk.bytes))
   const seed = await step('Write the seed', () => writeSeed(build))
   const serialLog = join(work, 'serial.log')
@@ -134,6 +151,10 @@ async function setUpOn(
   return { serialLog, materials: [await mediumMaterial(base)] }
 }
 
+/** The base image that the stage fetch has brought, or that of the cache. */
+const baseOf = async (build: Build, { fetched }: { fetched: boolean }) =>
+  build.media ?? findBase(build, {}, build.recipe.offline || !fetched)
+
 /** The base image, verified: the operator's, or the vendor's newest. */
 async function findBase(build: Build, options: FetchOptions, offline: boolean): Promise<Media> {
   const { distro, recipe } = build
@@ -161,37 +182,39 @@ async function findBase(build: Build, options: FetchOptions, offline: boolean): 
 
 /** The CD: what cloud-init reads, and the guest's set-up. */
 async function writeSeed(build: Build): Promise<string> {
-  const { distro, recipe, scope, work, epochSeconds } = build
-  const { files: directory, userData: own } = wanted(recipe)
-  const env: Record<string, string> = { ...guestProxy(recipe) }
-  if (directory !== undefined) {
-    const port = session.dryRun ? 0 : await serveFiles(directory, scope)
-    Object.assign(env, httpVariables(INSTALL_NIC.gateway, port))
-  }
-  const guest = guestWithPackages(distro, recipe, env)
+  const { recipe, scope, work, epochSeconds } = build
+  const { files: directory } = wanted(recipe)
+  const port = directory === undefined || session.dryRun ? 0 : await serveFiles(directory, scope)
   const tree = join(work, 'seed')
   const iso = join(work, 'seed.iso')
   await act(`write the seed to ${iso}`, async () => {
-    const text = (to: string, content: string): InitrdFile => ({
-      to,
-      from: { text: content },
-      mode: 0o644,
-    })
-    const staged = (await Promise.all(guest.files.map(expandFile))).flat()
-    await writeTree(
-      [
-        text('meta-data', META_DATA),
-        text('vendor-data', VENDOR_DATA),
-        text('user-data', userData(own === undefined ? undefined : await readFile(own, 'utf8'))),
-        text(`${ON_CD}/run`, RUN),
-        text(`${ON_CD}/set-up`, guest.script),
-        ...staged.map((file) => ({ ...file, to: `${ON_CD}/guest/${file.to}` })),
-      ],
-      tree,
-    )
+    await writeTree(await seedFiles(build, port), tree)
     await writeIso(tree, iso, { label: SEED_LABEL, epochSeconds })
   })
   return iso
+}
+
+/** @param port where the operator's files are served, where there are any */
+async function seedFiles({ distro, recipe }: Build, port: number): Promise<InitrdFile[]> {
+  const { files: directory, userData: own } = wanted(recipe)
+  const guest = guestWithPackages(distro, recipe, {
+    ...guestProxy(recipe),
+    ...(directory !== undefined && httpVariables(INSTALL_NIC.gateway, port)),
+  })
+  const text = (to: string, content: string): InitrdFile => ({
+    to,
+    from: { text: content },
+    mode: 0o644,
+  })
+  const staged = (await Promise.all(guest.files.map(expandFile))).flat()
+  return [
+    text('meta-data', META_DATA),
+    text('vendor-data', VENDOR_DATA),
+    text('user-data', userData(own === undefined ? undefined : await readFile(own, 'utf8'))),
+    text(`${ON_CD}/run`, RUN),
+    text(`${ON_CD}/set-up`, guest.script),
+    ...staged.map((file) => ({ ...file, to: `${ON_CD}/guest/${file.to}` })),
+  ]
 }
 
 /** Packages first: what is set up may be theirs. */

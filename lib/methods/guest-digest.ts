@@ -19,7 +19,8 @@ async function scriptContent({ path, name, env }: GuestScript) {
   return { name, env, sha256: await digestOf(path) }
 }
 
-async function directoryContent(directory: string) {
+/** @throws {BuildError} when a file can't be read */
+export async function directoryContent(directory: string) {
   const { globby } = await import('globby') // takes as long to load as all else that begins here
   const names = (await globby('**', { cwd: directory, dot: true })).sort()
   return {

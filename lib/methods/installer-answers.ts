@@ -116,12 +116,14 @@ export function guestProxy({ proxyEnv }: Recipe): Record<string, string> {
   )
 }
 
+/** Whether the installer takes all packages from the medium, and none from a mirror. */
+export const hasPackages = (distro: Distro, { release }: Recipe, medium?: MediumFacts): boolean =>
+  installerOf(distro, release).packagesOnMedium?.some((path) => medium?.files.has(path)) ?? false
+
 /** What the templates may name. */
 export function answerValues(distro: Distro, recipe: Recipe, medium?: MediumFacts): AnswerValues {
   const { release, proxyEnv } = recipe
-  const { packagesOnMedium } = installerOf(distro, release)
   const proxy = proxyEnv['http_proxy']
-  const onMedium = medium && packagesOnMedium?.some((path) => medium.files.has(path))
   return {
     DISTRO: distro.name,
     RELEASE: release.version,
@@ -133,7 +135,7 @@ export function answerValues(distro: Distro, recipe: Recipe, medium?: MediumFact
     KERNEL_ARGUMENTS: targetOf(recipe).kernelArguments.join(' '),
     PROXY: proxy === undefined ? '' : inGuest(proxy),
     LABEL: medium === undefined ? 'LABEL-OF-THE-MEDIUM' : medium.label.replaceAll(' ', '\\x20'),
-    MEDIUM_PACKAGES: onMedium ? 'yes' : '',
+    MEDIUM_PACKAGES: hasPackages(distro, recipe, medium) ? 'yes' : '',
     ...mirrorValues(distro, recipe),
     ...repositoryValues(recipe),
     ...release.values,

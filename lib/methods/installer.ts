@@ -13,6 +13,7 @@ import { step } from '../cli/progress.ts'
 import { act } from '../cli/run.ts'
 import { session } from '../cli/session.ts'
 import { makeParents } from '../disk/directories.ts'
+import { isPlainFile } from '../disk/disk.ts'
 import { chooseHypervisor, hypervisorTools } from '../host/hypervisor.ts'
 import { INSTALLER_TOOLS, TOOLS } from '../host/tools.ts'
 import { mediumMaterial } from '../image/materials.ts'
@@ -28,7 +29,14 @@ import { extractFromIso, writeIso } from '../media/iso9660.ts'
 import { findKeys } from '../media/keys.ts'
 import { fetchMedia, type Media } from '../media/media.ts'
 import { checkMedium, type Medium, readMedium } from '../media/medium.ts'
-import { answerFiles, digestOfFiles, installerOf, kernelArguments } from './installer-answers.ts'
+import {
+  answerFiles,
+  digestOfFiles,
+  hasPackages,
+  installerOf,
+  kernelArguments,
+} from './installer-answers.ts'
+import { keepingSystems, machineSystemKey, onItsDay } from './kept-system.ts'
 import type { Build, Filled, Host, Method } from './method.ts'
 import { explainScript } from './script-failure.ts'
 import { packInMachine } from './tar-disk.ts'
@@ -38,18 +46,19 @@ const wanted = (recipe: Recipe): InstallerRecipe => {
   throw new Error('The recipe has no installer')
 }
 
-export const installer: Method = {
+const inMachine: Method = {
   tools(_distro, recipe) {
     const { curl, xorriso, cpio } = INSTALLER_TOOLS
     const machine = hypervisorTools(wanted(recipe).hypervisor)
-    return [curl, xorriso, cpio, TOOLS.qemuImg, TOOLS.libdeflateGzip, ...machine]
+    const keeping = isPlainFile(recipe.disk) ? [TOOLS.zstd] : []
+    return [curl, xorriso, cpio, TOOLS.qemuImg, TOOLS.libdeflateGzip, ...keeping, ...machine]
   },
   async checkHost(recipe) {
     return { hypervisor: await chooseHypervisor(wanted(recipe).hypervisor) }
   },
   async fetch(build, report) {
     const media = await findMedia(build, { report }, build.recipe.offline)
-    return media.path
+    return { path: media.path, media }
   },
   async answers(build) {
     const { distro, recipe } = build
@@ -73,21 +82,35 @@ export const installer: Method = {
     })
     return place
   },
+  async systemKey(build, options) {
+    if (session.dryRun) return undefined
+    const { distro } = build
+    const recipe = onItsDay(build.recipe)
+    const media = await mediaOf(build, options)
+    const medium = await openMedium(build, media)
+    const content = [
+      await digestOfFiles(await answerFiles(distro, recipe, medium)),
+      kernelArguments(distro, recipe, medium),
+    ]
+    const lists = !hasPackages(distro, recipe, medium)
+    return machineSystemKey(build, media, content, { offline: recipe.offline, lists })
+  },
   fill: (build, host, disk, options) => installOn(build, host, [disk], options),
   pack: (build, host, options) =>
     packInMachine(build, (disk, tar) => installOn(build, host, [disk, tar], options)),
 }
+export const installer = keepingSystems(inMachine)
 
 /** @param disks the system's, and one for what is packed of it: the answers name the first */
 async function installOn(
   build: Build,
   host: Host,
   disks: readonly string[],
-  { fetched }: { fetched: boolean },
+  options: { fetched: boolean },
 ): Promise<Filled> {
   const { distro, recipe, scope, work } = build
   const { memoryMiB, cpus, vnc, limitSeconds } = wanted(recipe)
-  const media = await findMedia(build, {}, recipe.offline || !fetched)
+  const media = await mediaOf(build, options)
   const { kernel, cdroms } = await step('Write the answers', () => bootFiles(build, media))
   const serialLog = join(work, 'serial.log')
   const { phases, markers, question, complaint, limits } = installerOf(distro, recipe.release)
@@ -116,6 +139,10 @@ async function installOn(
   const upstream = pointRelease(recipe.release, media.name)
   return { serialLog, upstream, materials: [await mediumMaterial(media)] }
 }
+
+/** The medium that the stage fetch has brought, or that of the cache. */
+const mediaOf = async (build: Build, { fetched }: { fetched: boolean }) =>
+  build.media ?? findMedia(build, {}, build.recipe.offline || !fetched)
 
 /** The medium, verified: the operator's, or the vendor's newest. */
 async function findMedia(build: Build, options: FetchOptions, offline: boolean): Promise<Media> {

@@ -7,6 +7,7 @@ import type { Tool } from '../host/tools.ts'
 import type { Finding } from '../hygiene/leftovers.ts'
 import type { Material } from '../image/materials.ts'
 import type { StageCache } from '../image/stage-cache.ts'
+import type { Media } from '../media/media.ts'
 import type { PackageLock } from '../packages/lock.ts'
 import type { Recipe } from '../image/recipe.ts'
 
@@ -28,8 +29,10 @@ export type Build = {
   epochSeconds: number
   /** Where the method knows beforehand what it is going to use. */
   pin?: Pin
-  /** What the system is known by, with a pin. */
+  /** What the system is known by in the cache, where that is known beforehand. */
   key?: string
+  /** What the machine begins with, where the stage fetch has just brought and verified it. */
+  media?: Media
   stages: StageCache
 }
 
@@ -66,8 +69,8 @@ export type Method = {
   tools(distro: Distro, recipe: Recipe): Tool[]
   /** What else has to be so on this machine to fill a disk, once the tools are there. */
   checkHost(recipe: Recipe, options: { install: boolean }): Promise<Host>
-  /** Stage fetch: bring what the vendor publishes into the cache; where it is. */
-  fetch(build: Build, report: Report): Promise<string>
+  /** Stage fetch: bring what the vendor publishes into the cache; where it is, and what. */
+  fetch(build: Build, report: Report): Promise<{ path: string; media?: Media }>
   /**
    * Decide what the system is made of, and have it in the cache. Methods that run the vendor's own programs can't
    * know.
@@ -75,8 +78,11 @@ export type Method = {
   pin?(build: Build, options: { fetched: boolean }): Promise<Pin>
   /** What identifiers are derived from, the same for every build of this pin. */
   seed?(build: Build, pin: Pin): string
-  /** What the system is known by: a digest of the pin, and of all that is done to it. */
-  systemKey?(build: Build): Promise<string | undefined>
+  /**
+   * What the system is known by: a digest of all that it is made of, as far as that can be known beforehand. With a
+   * pin the same key is the same bytes; without one it is a system that would do as well.
+   */
+  systemKey?(build: Build, options: { fetched: boolean }): Promise<string | undefined>
   /** Stage iso: what an installer would be told, as files to read; where they are, if there are any. */
   answers(build: Build): Promise<string | undefined>
   /** Pack the new system's root as a tar file, in steps of its own. */

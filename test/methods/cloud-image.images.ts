@@ -31,6 +31,9 @@ needPackages({
   xz: 'xz-utils',
 })
 
+// Builds of another day are others.
+process.env['SOURCE_DATE_EPOCH'] = String(Math.floor(Date.now() / 1000))
+
 const { dir, remove } = await workDir()
 const mirrors = machineMirrors()
 const base = join(dir, 'base.qcow2')
@@ -110,10 +113,8 @@ cloud(
     await writeFile(customize, CUSTOMIZE)
     const own = join(dir, 'user-data')
     await writeFile(own, '#cloud-config\nwrite_files:\n  - {path: /etc/own, content: own}\n')
-    const { status, stdout, stderr } = await build(
-      'bits',
-      ...['--customize', customize, '--files', join(dir, 'files'), '--user-data', own],
-    )
+    const mine = ['--customize', customize, '--files', join(dir, 'files'), '--user-data', own]
+    const { status, stdout, stderr } = await build('bits', ...mine)
     assert.is(status, 0, stderr)
     assert.match(stderr, /^JOYENT_STATUS_CLOUD_INIT=ok$/m)
     const manifest = stdout.trim()
@@ -129,6 +130,20 @@ cloud(
     assert.is(fileOf(raw, '/var/lib/cloud/data/instance-id'), '')
     assert.not.match(fileOf(raw, '/etc/passwd'), /^debian:/m)
     await rm(raw)
+
+    const again = await build('bits-again', ...mine)
+    assert.is(again.status, 0, again.stderr)
+    assert.match(again.stderr, /^Take the image of an earlier build: /m)
+    assert.not.match(again.stderr, /^JOYENT_STATUS_/m)
+    const beside = (path: string) => path.trim().replace(/imgmanifest$/, 'sbom.cdx.json')
+    const packages = async (path: string) =>
+      (JSON.parse(await readFile(beside(path), 'utf8')) as { components: unknown }).components
+    assert.equal(await packages(again.stdout), await packages(stdout))
+    await writeFile(join(dir, 'files/sub/greeting'), 'from the host, again\n')
+    const { child, outcome, shows } = start('create-image-debian', words('bits-third', ...mine))
+    await shows(/^JOYENT_STATUS_BOOT=ok/m)
+    child.kill('SIGINT')
+    assert.is((await outcome).status, 130)
     assertNothingLeft(before)
   },
 )
@@ -202,6 +217,13 @@ cloud('packs the one kernel that is asked for, and its name for curtin', async (
   )
   const custom = ['-xOf', stdout.trim(), './curtin/CUSTOM_KERNEL']
   assert.is(execFileSync('tar', custom, { encoding: 'utf8' }), kernel)
+
+  const more = ['--target', 'maas', ...named, '--allow-leftover', 'logs']
+  const again = await build('bits-kernel-again', ...more)
+  assert.is(again.status, 0, again.stderr)
+  assert.match(again.stderr, /^Take the system of an earlier build: /m)
+  assert.not.match(again.stderr, /^Set up$/m)
+  assert.ok((await readFile(again.stdout.trim())).equals(await readFile(stdout.trim())))
   assertNothingLeft(before)
 })
 cloud('ends with the last lines of a script that fails, here on a full disk', async () => {

@@ -44,7 +44,8 @@ const before = leftovers()
 const small = ['--size', '2G', '--memory', '256M', '--cpus', '1', '--accel', 'tcg']
 // What it writes to the disk is no file system.
 const unread = ['--allow-leftover', 'unread']
-const installer = ['--method', 'installer', '--cache', cache, ...small, ...unread]
+// Each one installs: what is kept of it is kept-system.live.ts' affair.
+const installer = ['--method', 'installer', '--cache', cache, '--fresh', ...small, ...unread]
 
 /** Words that tell the tiny installer what to do. */
 async function told(what: string): Promise<string[]> {
@@ -341,7 +342,7 @@ async function withVendor(
       epochSeconds: 0,
       stages,
     }
-    return method.fetch(build, () => {})
+    return (await method.fetch(build, () => {})).path
   }
   try {
     await use({ files, requests, fetch })
