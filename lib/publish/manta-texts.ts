@@ -21,8 +21,10 @@ export async function putText(client: MantaClient, to: string, text: string, und
       if (there?.kind === 'object' && there.md5 === md5) return false
       // One that was there before is of a build that is there: it is not taken away.
       if (there) undo.forget()
-      else undo.object(to, md5)
+      const sending = there ? undefined : undo.object(to, md5)
+      if (sending) sending.whole = true // a text goes at once
       await client.put(to, text, md5)
+      if (sending) sending.whole = false
       return true
     },
     false,

@@ -118,8 +118,12 @@ async function publishBuild(
   let before = 0
   for (const file of missing) {
     await act(`put ${file.path}, ${file.bytes} bytes, md5 ${file.md5}, to ${file.to}`, async () => {
-      undo.object(file.to, file.md5)
-      await client.put(file.to, file, file.md5, (sent) => progress(before + sent))
+      const sending = undo.object(file.to, file.md5)
+      await client.put(file.to, file, file.md5, (sent) => {
+        sending.whole = sent === file.bytes
+        progress(before + sent)
+      })
+      sending.whole = false
     })
     before += file.bytes
   }

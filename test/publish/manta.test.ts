@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Interrupted, UsageError } from '../../lib/cli/errors.ts'
 import { session } from '../../lib/cli/session.ts'
 import { mantaPublisher } from '../../lib/publish/manta.ts'
@@ -310,6 +311,24 @@ undoing('Ctrl-C in the middle of the image', () =>
     assert.equal(server.directories(), [])
   }),
 )
+for (const what of [IMAGE, /^PUT .*md5sums/]) {
+  undoing(`Ctrl-C when all of it was sent, and it is there only later: ${what.source}`, () =>
+    withServer(async (server, publish) => {
+      const directories = ['/ops/public/builds', PARENT, THERE]
+      // Of an earlier attempt: without them what comes late would be refused.
+      for (const path of directories) server.entries.set(path, undefined)
+      const error = await interrupted((stop) => {
+        server.plan(what, { late: 600, meanwhile: stop })
+        return publish()
+      })
+      assert.instance(error, Interrupted)
+      await delay(700) // what comes still later would be seen now
+      assert.equal(server.objects(), [])
+      assert.equal(server.directories(), directories)
+      assert.ok(server.requests.some((one) => what.test(one)))
+    }),
+  )
+}
 undoing('what somebody else put there meanwhile stays', () =>
   withServer(async (server, publish) => {
     server.plan(IMAGE, { drop: 0.5 }, { drop: 0.5 }, { drop: 0.5 }, { drop: 0.5 })

@@ -19,6 +19,8 @@ export type Fault =
   | { answer: string }
   /** Nothing happens for so long. */
   | { stall: number }
+  /** All has come, `meanwhile` something happens, and it is done so many milliseconds later. */
+  | { late: number; meanwhile: () => unknown }
   /** The body is taken in small pieces, with a pause after each. */
   | { slow: number }
   /** One bit of what came is another one. */
@@ -98,6 +100,10 @@ export class StandIn {
     if (request.headers.expect !== undefined) response.writeContinue()
     const body = await this.#body(request, fault)
     if (fault && 'corrupt' in fault && body.length > 0) body[0]! ^= 1
+    if (fault && 'late' in fault) {
+      fault.meanwhile()
+      await delay(fault.late)
+    }
     const { pathname, searchParams } = new URL(url, 'http://loopback')
     const path = decodeURIComponent(pathname)
     const arrived = { method, path, query: searchParams, headers: request.headers, body }
