@@ -89,11 +89,11 @@ const inMachine: Method = {
     if (session.dryRun) return undefined
     const recipe = onItsDay(build.recipe)
     const { files } = wanted(recipe)
-    const content = [
-      // The port is another one each time.
-      await digestOfFiles(await seedFiles({ ...build, recipe }, 0)),
-      files === undefined ? undefined : await directoryContent(files),
-    ]
+    // One that can't be read is for the script to ask for.
+    const served = files === undefined ? {} : await directoryContent(files).catch(() => undefined)
+    if (!served) return undefined
+    // The port is another one each time.
+    const content = [await digestOfFiles(await seedFiles({ ...build, recipe }, 0)), served]
     const media = await baseOf(build, options)
     await checkBase(media.path)
     return machineSystemKey(build, media, content, { offline: recipe.offline, lists: true })

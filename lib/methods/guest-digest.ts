@@ -1,15 +1,12 @@
 /** What is done to a new system, as content: files and scripts by what is in them, whatever they are called here. */
-import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { explain } from '../cli/errors.ts'
+import { digestOf as fileDigest } from '../media/media.ts'
 import type { Guest, GuestScript } from './guest.ts'
 
 async function digestOf(path: string): Promise<string> {
   try {
-    return createHash('sha256')
-      .update(await readFile(path))
-      .digest('hex')
+    return await fileDigest(path, 'sha256')
   } catch (error) {
     throw explain(`read "${path}"`, error)
   }

@@ -95,7 +95,9 @@ export async function sourcesState(
   } catch (error) {
     stopSignal().throwIfAborted()
     if (!(error instanceof BuildError)) throw error
-    log.info(`What the package sources hold is not known: ${error.message}`)
+    log.info(
+      `The system is not kept for the next build, as nobody knows its packages: ${error.message}`,
+    )
     return undefined
   }
 }

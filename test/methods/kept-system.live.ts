@@ -132,17 +132,41 @@ keeping('offline the last known state of the mirror is good', async () => {
   assert.equal([made.status, made.image], [0, true])
   assert.equal(asked, [])
 })
-keeping('a build that is killed behind the installation goes on there', async () => {
-  const output = words('bits-killed', ...allowed, '--size', '3G')
-  const { child, outcome, shows } = start('create-image-debian', output, { env })
-  await shows(/^Look for leftovers$/m)
-  child.kill('SIGKILL')
-  await outcome
-  const made = await build(...allowed, '--size', '3G')
-  assert.is(made.status, 0, made.stderr)
-  assert.equal([made.installed, made.system], [false, true])
-  assertNothingLeft(before)
-})
+for (const [signal, size] of [
+  ['SIGKILL', '3G'],
+  ['SIGINT', '5G'],
+] as const) {
+  keeping(`a build that ends behind the installation goes on there: ${signal}`, async () => {
+    const more = [...allowed, '--size', size]
+    const { child, outcome, shows } = start('create-image-debian', words('bits-ended', ...more), {
+      env,
+    })
+    await shows(/^Look for leftovers$/m)
+    child.kill(signal)
+    await outcome
+    const made = await build(...more)
+    assert.is(made.status, 0, made.stderr)
+    assert.equal([made.installed, made.system], [false, true])
+    assertNothingLeft(before)
+  })
+  keeping(`a build that ends while it keeps a system leaves no half of it: ${signal}`, async () => {
+    const more = [...allowed, '--size', size, '--include', 'tmux']
+    const { child, outcome, shows } = start('create-image-debian', words('bits-ended', ...more), {
+      env,
+    })
+    await shows(/^Keep the system for the next build$/m)
+    child.kill(signal)
+    await outcome
+    const made = await build(...more)
+    assert.is(made.status, 0, made.stderr)
+    assert.is(made.installed, !made.system, 'kept before the signal came, or not at all')
+    const halves = (await readdir(stages)).filter(
+      (name) => !/^(disk|image)-[0-9a-f]{32}$/.test(name),
+    )
+    assert.equal(halves, [])
+    assertNothingLeft(before)
+  })
+}
 for (const [what, change, undo] of [
   [
     'other lists of the mirror',
