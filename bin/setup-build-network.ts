@@ -11,6 +11,7 @@ import { main } from '../lib/cli/main.ts'
 import { commonOptions } from '../lib/cli/options.ts'
 import {
   busy,
+  changeAlone,
   DEFAULTS,
   followNetworkPlan,
   planBuildNetwork,
@@ -65,22 +66,25 @@ await main(command, async ({ options }) => {
   }
   const wishes = { ...(subnet && { subnet }), ...(uplink !== undefined && { uplink }) }
   const makePlan = () => (teardown ? planTeardown() : planBuildNetwork(wishes))
-  const plan = await makePlan()
-  if (plan.steps.length === 0) {
-    log.info(`The build network is ${teardown ? 'not there' : 'there'}: nothing to do`)
-    return
-  }
-  if (options['dry-run']) {
-    for (const step of plan.steps) console.log(stepLine(step))
-    return
-  }
-  if (plan.disturbed.length > 0 && !yes) throw busy(plan)
-  await followNetworkPlan(plan, (step) => log.info(shortLine(step)))
-  const left = await makePlan()
-  if (left.steps.length > 0) {
-    throw new HostError(`There is still something to do: ${left.steps.map(shortLine).join('; ')}`, {
-      hint: 'Run it again; when it says the same, run that command by hand and see what it says',
-    })
-  }
-  log.info(teardown ? 'The build network is gone' : 'The build network is ready')
+  await changeAlone(async () => {
+    const plan = await makePlan()
+    if (plan.steps.length === 0) {
+      log.info(`The build network is ${teardown ? 'not there' : 'there'}: nothing to do`)
+      return
+    }
+    if (options['dry-run']) {
+      for (const step of plan.steps) console.log(stepLine(step))
+      return
+    }
+    if (plan.disturbed.length > 0 && !yes) throw busy(plan)
+    await followNetworkPlan(plan, (step) => log.info(shortLine(step)))
+    const left = await makePlan()
+    if (left.steps.length > 0) {
+      const steps = left.steps.map(shortLine).join('; ')
+      throw new HostError(`There is still something to do: ${steps}`, {
+        hint: 'Run it again; when it says the same, run that command by hand and see what it says',
+      })
+    }
+    log.info(teardown ? 'The build network is gone' : 'The build network is ready')
+  })
 })

@@ -9,7 +9,7 @@
 import { BuildError, HostError } from '../cli/errors.ts'
 import { $ } from '../cli/run.ts'
 import { session } from '../cli/session.ts'
-import { withLock } from '../media/lock.ts'
+import { withLock } from './lock.ts'
 import {
   type BuildNetwork,
   DEFAULTS,
@@ -115,8 +115,12 @@ const LOCK = '/var/tmp/hybrid-images-network'
  */
 export async function ensureBuildNetwork(): Promise<void> {
   if (await isReady()) return
-  if (session.dryRun) await makeReady()
-  else await withLock(LOCK, makeReady, 'setting up the build network')
+  await changeAlone(makeReady)
+}
+
+/** Look and change while nobody else of this zone does. */
+export async function changeAlone<T>(work: () => Promise<T>): Promise<T> {
+  return session.dryRun ? work() : withLock(LOCK, work, 'changing the build network')
 }
 
 async function makeReady(): Promise<void> {

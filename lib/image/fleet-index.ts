@@ -2,7 +2,7 @@
 import { readdir, rename, stat, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { act } from '../cli/run.ts'
-import { makeParents } from '../disk/directories.ts'
+import { makeParents } from '../host/directories.ts'
 import { REPORT } from './build-report.ts'
 import type { Built } from './fleet.ts'
 import { type Cell, cell, escapeHtml, htmlPage, htmlTable, mebibytes } from './html.ts'

@@ -11,7 +11,7 @@ import { ownedName } from '../cli/owned.ts'
 import { act } from '../cli/run.ts'
 import type { Scope } from '../cli/scope.ts'
 import { session } from '../cli/session.ts'
-import { makeParents, nearestExisting } from '../disk/directories.ts'
+import { makeParents, nearestExisting } from '../host/directories.ts'
 
 export type OutputDir = {
   /** Write here. */

@@ -14,7 +14,7 @@ import { ownedName } from '../cli/owned.ts'
 import { BuildError } from '../cli/errors.ts'
 import { log } from '../cli/log.ts'
 import { session, stopSignal } from '../cli/session.ts'
-import { makeParents } from '../disk/directories.ts'
+import { makeParents } from '../host/directories.ts'
 
 /** Of one image's each stage: the one before is there for who goes back and forth between two recipes. */
 const KEPT = 2

@@ -2,7 +2,7 @@
 import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, resolve } from 'node:path'
 import { explain } from '../cli/errors.ts'
-import { makeParents } from '../disk/directories.ts'
+import { makeParents } from '../host/directories.ts'
 import { plainText } from '../machine/console.ts'
 import { REPORT, withVerdict } from './build-report.ts'
 import { htmlReport } from './report-html.ts'

@@ -10,7 +10,7 @@ import { BuildError } from '../cli/errors.ts'
 import type { Report } from '../cli/progress.ts'
 import { $ } from '../cli/run.ts'
 import { stopSignal } from '../cli/session.ts'
-import { makeParents } from '../disk/directories.ts'
+import { makeParents } from '../host/directories.ts'
 import { isRefusal, proxyFor } from './proxy.ts'
 
 export type FetchOptions = {

@@ -8,7 +8,7 @@ import { BuildError, explain, UsageError } from '../cli/errors.ts'
 import { parseUrl } from '../cli/options.ts'
 import { type Digest, parseChecksums } from './checksums.ts'
 import { fetchFile, type FetchOptions } from './fetch.ts'
-import { withLock } from './lock.ts'
+import { withLock } from '../host/lock.ts'
 import { digestOf, isWhole, type Media, placeOf } from './media.ts'
 
 export type GivenMedia = {

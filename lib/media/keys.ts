@@ -7,7 +7,7 @@ import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BuildError, explain } from '../cli/errors.ts'
 import { fetchFile, type FetchOptions } from './fetch.ts'
-import { withLock } from './lock.ts'
+import { withLock } from '../host/lock.ts'
 import { checkKeys, type Trust } from './signature.ts'
 
 export type KeySource = {

@@ -11,10 +11,10 @@ import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BuildError } from '../cli/errors.ts'
 import { log } from '../cli/log.ts'
-import { makeParents } from '../disk/directories.ts'
+import { makeParents } from '../host/directories.ts'
 import { type Digest, newestMatch, parseChecksums } from './checksums.ts'
 import { fetchFile, type FetchOptions } from './fetch.ts'
-import { withLock } from './lock.ts'
+import { withLock } from '../host/lock.ts'
 import { type Trust, verifyClearsigned, verifyDetached } from './signature.ts'
 
 export type MediaSource = {

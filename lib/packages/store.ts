@@ -11,7 +11,7 @@ import type { Report } from '../cli/progress.ts'
 import { isAbandoned, ownedName } from '../cli/owned.ts'
 import { act } from '../cli/run.ts'
 import type { Scope } from '../cli/scope.ts'
-import { makeParents } from '../disk/directories.ts'
+import { makeParents } from '../host/directories.ts'
 import type { Apt } from './apt.ts'
 import type { LockedPackage } from './lock.ts'
 

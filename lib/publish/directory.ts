@@ -16,7 +16,7 @@ import { log } from '../cli/log.ts'
 import type { Report } from '../cli/progress.ts'
 import { act } from '../cli/run.ts'
 import type { Scope } from '../cli/scope.ts'
-import { makeParents } from '../disk/directories.ts'
+import { makeParents } from '../host/directories.ts'
 
 const SUMS = 'md5sums.txt'
 

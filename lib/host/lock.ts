@@ -10,7 +10,7 @@ import { errorCode, explain } from '../cli/errors.ts'
 import { ownedName, ownerOf } from '../cli/owned.ts'
 import { log } from '../cli/log.ts'
 import { stopSignal } from '../cli/session.ts'
-import { makeParents } from '../disk/directories.ts'
+import { makeParents } from './directories.ts'
 
 const RENEW_MS = 2_000
 /** A lock that was not renewed for so long is nobody's. */

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { withLock } from '../../lib/media/lock.ts'
+import { withLock } from '../../lib/host/lock.ts'
 import { inTemporaryDir } from '../temporary.ts'
 
 const lock = suite('withLock()')
