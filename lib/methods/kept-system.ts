@@ -39,10 +39,12 @@ export async function machineSystemKey(
 ): Promise<string | undefined> {
   const { distro, recipe } = build
   const sources = lists ? listAddresses(distro, recipe) : []
-  const [state, digest] = await step('Compare with earlier builds', async () => [
-    sources.length > 0 ? await sourcesState(sources, build, { offline }) : [],
-    (await mediumMaterial(media)).digest,
-  ])
+  const [state, { digest }] = await step('Compare with earlier builds', () =>
+    Promise.all([
+      sources.length > 0 ? sourcesState(sources, build, { offline }) : [],
+      mediumMaterial(media),
+    ]),
+  )
   if (!state) return undefined
   const { disk, format, arch } = recipe
   const machine = (recipe.installer ?? recipe.cloud)?.hypervisor.machine
