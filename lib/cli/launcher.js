@@ -11,14 +11,20 @@
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
+  accessSync,
+  constants,
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readFileSync,
   realpathSync,
   renameSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
+import { isBuiltin } from 'node:module'
+import { homedir, tmpdir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
@@ -99,18 +105,13 @@ async function runTypeScript(file) {
     await import(pathToFileURL(file).href)
     return
   }
-  const bundle = await bundleOf(file)
-  if (bundle) {
-    process.setSourceMapsEnabled(true)
-    await import(pathToFileURL(bundle).href)
-    return
+  process.setSourceMapsEnabled(true)
+  const { path, directory } = await bundleOf(file)
+  try {
+    await import(pathToFileURL(path).href)
+  } finally {
+    if (directory) rmSync(directory, { recursive: true, force: true })
   }
-  // Where no bundle can be kept: slower, and its own cache would stay behind in the operator's $TMPDIR.
-  process.env['TSX_DISABLE_CACHE'] = '1'
-  const { register } = await import('tsx/esm/api')
-  register()
-  delete process.env['TSX_DISABLE_CACHE']
-  await import(pathToFileURL(file).href)
 }
 
 /**
@@ -120,12 +121,48 @@ async function runTypeScript(file) {
  */
 function writeWhole(path, text) {
   const partial = `${path}.${process.pid}.partial`
-  writeFileSync(partial, text)
-  renameSync(partial, path)
+  try {
+    writeFileSync(partial, text)
+    renameSync(partial, path)
+  } catch (error) {
+    rmSync(partial, { force: true })
+    throw error
+  }
 }
 
 /** Beside the packages, which the next install takes away. */
 const BUNDLES = join(root, 'node_modules/.cache/hybrid-images')
+
+/**
+ * Where a user keeps them who may not write there. Nobody else may have put something into it, and root begins with
+ * nothing that another user could change.
+ * @returns {string | undefined} undefined where there is no such place
+ */
+function ownBundles() {
+  const cache = process.env['XDG_CACHE_HOME'] || join(process.env['HOME'] || homedir(), '.cache')
+  const directory = join(cache, 'hybrid-images/start')
+  const self = process.getuid?.()
+  if (self === 0) return undefined // $HOME may be that of who became root
+  try {
+    mkdirSync(dirname(directory), { recursive: true })
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    const { uid, mode } = statSync(directory)
+    return uid === self && (mode & 0o022) === 0 ? directory : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** @param {string} directory */
+function mayWrite(directory) {
+  try {
+    mkdirSync(directory, { recursive: true })
+    accessSync(directory, constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
+}
 
 /**
  * @typedef {object} Note what a bundle was made of
@@ -136,29 +173,103 @@ const BUNDLES = join(root, 'node_modules/.cache/hybrid-images')
 /** npm's packages that every command begins with: found and loaded file by file they take as long as Node itself. */
 const BUNDLED = ['minimist', 'yaml', 'zx/core']
 
+/** Version of what makes bundles. */
+const maker = () =>
+  lockedPackages(join(root, 'package-lock.json'))?.['node_modules/esbuild']?.version
+
 /**
- * A file with everything of this project that it imports as one file of JavaScript: loaded module by module
- * a command takes four times as long to start. Made when it is missing or older than a source.
- * @param {string} file
- * @returns {Promise<string | undefined>} undefined where it can't be kept
+ * Is it there, and are its sources as they were?
+ * @param {string} bundle
  */
-async function bundleOf(file) {
-  if (!file.startsWith(`${root}/`)) return undefined // a test's own
-  const name = createHash('sha256').update(file).digest('hex').slice(0, 16)
-  const bundle = join(BUNDLES, `${basename(file)}-${name}.mjs`)
-  const note = `${bundle}.json`
-  const maker = lockedPackages(join(root, 'package-lock.json'))?.['node_modules/esbuild']?.version
+function isFresh(bundle) {
   try {
     /** @type {Note} */
-    const { sources, with: by } = JSON.parse(readFileSync(note, 'utf8'))
+    const { sources, with: by } = JSON.parse(readFileSync(`${bundle}.json`, 'utf8'))
     const same = Object.entries(sources).every(([path, [mtimeMs, size]]) => {
       const now = statSync(path)
       return now.mtimeMs === mtimeMs && now.size === size
     })
-    if (same && by === maker && existsSync(bundle)) return bundle
+    return same && by === maker() && existsSync(bundle)
   } catch {
-    // There is none, or a source is gone.
+    return false // there is none, or a source is gone
   }
+}
+
+/**
+ * A file with everything of this project that it imports as one file of JavaScript: loaded module by module
+ * a command takes four times as long to start. Made when it is missing or older than a source. What is not this
+ * project's, a test's own file, is bundled for once, as is everything where nothing can be kept.
+ * @param {string} file
+ * @returns {Promise<{ path: string, directory?: string }>} a directory is to be removed
+ */
+async function bundleOf(file) {
+  const digest = createHash('sha256').update(file).digest('hex').slice(0, 16)
+  const name = `${basename(file)}-${digest}.mjs`
+  // A test's own file may be another one each time.
+  const places = file.startsWith(`${root}/`) ? [() => BUNDLES, ownBundles] : []
+  for (const place of places) {
+    const kept = place()
+    if (kept === undefined) continue
+    const bundle = join(kept, name)
+    if (isFresh(bundle)) return { path: bundle }
+    if (mayWrite(kept) && (await keepBundle(file, bundle))) return { path: bundle }
+  }
+  const directory = passing(() => mkdtempSync(join(tmpdir(), 'hybrid-images-start-')))
+  const path = join(directory, name)
+  // It is gone before it begins, whatever becomes of it.
+  const gone = `import { rmSync as removeStart } from 'node:fs'; removeStart(${JSON.stringify(directory)}, { recursive: true, force: true });`
+  try {
+    const { text } = await makeBundle(file, path, gone)
+    passing(() => writeFileSync(path, text))
+  } catch (error) {
+    rmSync(directory, { recursive: true, force: true })
+    throw error
+  }
+  return { path, directory }
+}
+
+/**
+ * @template T
+ * @param {() => T} write
+ * @returns {T}
+ */
+function passing(write) {
+  try {
+    return write()
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    notReady(
+      `Cannot start in ${tmpdir()}: ${reason}`,
+      'Make room there, or name another directory in $TMPDIR',
+    )
+  }
+}
+
+/**
+ * @param {string} file
+ * @param {string} bundle its place
+ * @returns whether it is there: a disk may be full
+ */
+async function keepBundle(file, bundle) {
+  const { text, sources } = await makeBundle(file, bundle)
+  try {
+    writeWhole(bundle, text)
+    writeWhole(`${bundle}.json`, JSON.stringify({ with: maker(), sources }))
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Given to a question of our own, which is not to be answered by us. */
+const ASKED = {}
+
+/**
+ * @param {string} file
+ * @param {string} bundle where it is going to be
+ * @param {string} [first] a statement in front of all
+ */
+async function makeBundle(file, bundle, first = '') {
   /** @type {Note['sources']} */
   const sources = {}
   /** @param {string} path */
@@ -167,6 +278,9 @@ async function bundleOf(file) {
     sources[path] = [mtimeMs, size]
   }
   noteSource(fileURLToPath(import.meta.url)) // which says how bundles are made
+  const beside = bundle.startsWith(`${root}/`)
+  // Elsewhere packages are named by their places, which another version of them may have changed.
+  if (!beside) noteSource(join(root, 'package-lock.json'))
   const { build } = await import('esbuild')
   const { outputFiles } = await build({
     entryPoints: [file],
@@ -174,7 +288,7 @@ async function bundleOf(file) {
     outfile: bundle,
     // What is made for CommonJS calls it.
     banner: {
-      js: "import { createRequire as requireOf } from 'node:module'; const require = requireOf('/');",
+      js: `import { createRequire as requireOf } from 'node:module'; const require = requireOf('/'); ${first}`,
     },
     write: false,
     format: 'esm',
@@ -186,32 +300,29 @@ async function bundleOf(file) {
     plugins: [
       {
         name: 'places',
-        setup({ onLoad, onResolve }) {
+        setup({ onLoad, onResolve, resolve: place }) {
           // What is imported when it is needed stays where it is.
-          onResolve({ filter: /^[^./]/ }, ({ kind, path }) =>
-            kind === 'import-statement' && BUNDLED.includes(path)
-              ? undefined
-              : { path, external: true },
-          )
+          onResolve({ filter: /^[^./]/ }, async ({ kind, path, pluginData }) => {
+            if (pluginData === ASKED) return undefined
+            const whole = kind === 'import-statement' && BUNDLED.includes(path)
+            if (beside || isBuiltin(path)) return whole ? undefined : { path, external: true }
+            // Packages are found from where the bundle lies.
+            const found = await place(path, { kind, resolveDir: root, pluginData: ASKED })
+            if (whole && found.errors.length === 0) return { path: found.path }
+            return { path: found.path || path, external: true }
+          })
           // Files are found from where their module lies, not from where the bundle does.
           onLoad({ filter: /\.[cm]?[jt]s$/ }, ({ path }) => {
             noteSource(path)
             const url = JSON.stringify(pathToFileURL(path).href)
             const contents = readFileSync(path, 'utf8').replaceAll('import.meta.url', url)
-            return { contents, loader: path.endsWith('.ts') ? 'ts' : 'js' }
+            return { contents, loader: /ts$/.test(path) ? 'ts' : 'js' }
           })
         },
       },
     ],
   })
-  try {
-    mkdirSync(BUNDLES, { recursive: true })
-    writeWhole(bundle, outputFiles[0]?.text ?? '')
-    writeWhole(note, JSON.stringify({ with: maker, sources }))
-  } catch {
-    return undefined // packages of another user, or a read-only file system
-  }
-  return bundle
+  return { text: outputFiles[0]?.text ?? '', sources }
 }
 
 /**
