@@ -34,9 +34,8 @@ export const makers: Record<ImageFormat, Maker> = {
     const done = await logged(build, () => method.fill(build, host, disk.path, options))
     const snapshot = await disk.snapshot({
       name: `zones/${recipe.fileName}@final`,
-      // Of the content, not of the recipe: receivers take two snapshots of one guid for the same. Without a pin
-      // the content is another each time, and the seed too.
-      guid: seededGuid((pin && key) ?? seed, 'snapshot'),
+      // Of the content, not of the recipe: receivers take two snapshots of one guid for the same.
+      guid: seededGuid((pin ? key : done.identity) ?? seed, 'snapshot'),
       createdAtSeconds: build.epochSeconds,
     })
     const image = await step('Write the image', (report) => writeZvolImage(snapshot, path, report))

@@ -3,6 +3,7 @@
  * lost to what comes behind it, a full disk or an interruption. What is kept is the disk, or the root tar, with the
  * console and what is known of it, as one packed tar: its checksum tells whether it is whole.
  */
+import { randomUUID } from 'node:crypto'
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { log } from '../cli/log.ts'
@@ -112,7 +113,7 @@ export const keepingSystems = (method: Method): Method => ({
     if (!isPlainFile(build.recipe.disk)) return method.fill(build, host, disk, options)
     const taken = await take(build, 'disk', disk)
     if (taken) return taken
-    const filled = await method.fill(build, host, disk, options)
+    const filled = { ...(await method.fill(build, host, disk, options)), identity: randomUUID() }
     await keep(build, 'disk', disk, filled)
     return filled
   },

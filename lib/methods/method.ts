@@ -56,6 +56,8 @@ export type Filled = {
   serialLog?: string
   /** What the package manager and the set-up printed, where no machine did. */
   output?: string
+  /** Of a system that no pin knows: random, and the same whenever it is taken from the cache. */
+  identity?: string
   /** What was found in it that the operator allowed (lib/hygiene). */
   leftovers?: readonly Finding[]
   /** What it was made of, for the provenance. */
