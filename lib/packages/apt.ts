@@ -80,7 +80,13 @@ export async function prepareApt(place: AptPlace): Promise<Apt> {
   const { directory } = place
   const config = join(directory, 'apt.conf')
   await act(`write ${config}, and the sources that apt reads`, async () => {
-    for (const name of ['etc/apt.conf.d', 'etc/preferences.d', 'state', 'cache/archives/partial']) {
+    for (const name of [
+      'etc/apt.conf.d',
+      'etc/preferences.d',
+      'state',
+      'cache/archives/partial',
+      'tmp',
+    ]) {
       await mkdir(join(directory, name), { recursive: true })
     }
     await writeFile(join(directory, 'status'), '')
@@ -92,6 +98,7 @@ export async function prepareApt(place: AptPlace): Promise<Apt> {
     await writeFile(join(directory, 'sources.list'), text)
     await writeFile(config, aptConfig(place))
   })
-  return (options = {}) =>
-    $({ ...options, env: { ...place.proxyEnv, ...options.env, APT_CONFIG: config } })
+  // What checks a signature writes files there, and leaves them when it is ended.
+  const env = { APT_CONFIG: config, TMPDIR: join(directory, 'tmp') }
+  return (options = {}) => $({ ...options, env: { ...place.proxyEnv, ...options.env, ...env } })
 }

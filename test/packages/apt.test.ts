@@ -46,3 +46,15 @@ logins('that are written are for nobody else', () =>
   }),
 )
 logins.run()
+
+const places = suite('prepareApt()')
+places('keeps what apt writes while it works among its own files, whatever ends it', () =>
+  inTemporaryDir(async (directory) => {
+    const lists = join(directory, 'l')
+    const apt = await prepareApt({ directory, lists, arch: 'amd64', sources: [], proxyEnv: {} })
+    const { stdout } = await apt({ env: { TMPDIR: '/elsewhere' } })`printenv TMPDIR`
+    assert.is(stdout, `${join(directory, 'tmp')}\n`)
+    assert.ok((await stat(stdout.trim())).isDirectory())
+  }),
+)
+places.run()
