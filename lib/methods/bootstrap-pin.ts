@@ -36,12 +36,15 @@ const cacheOf = ({ distro, recipe }: Build) =>
   )
 
 /** The sources of a mirror, as apt reads them. */
-async function sourcesOf({ distro, recipe }: Build, mirror: Mirror): Promise<string[]> {
+async function sourcesOf({ distro, recipe, work }: Build, mirror: Mirror): Promise<string[]> {
   const { components } = packagesOf(distro)
   const { codename } = recipe.release
   if (mirror.main !== undefined) return sourceLines({ codename, components, mirror })
-  const words = defaultSourcesWords(builderMode(), codename, components)
-  const { stdout, stderr } = await $({ nothrow: true })`${words}`
+  const mode = builderMode()
+  const words = defaultSourcesWords(mode, codename, components)
+  // What it leaves when it is ended goes with the build. The users of a name space can't get at that place.
+  const env: Record<string, string> = mode === 'root' ? { TMPDIR: work } : {}
+  const { stdout, stderr } = await $({ nothrow: true, env })`${words}`
   const output = `${stdout}\n${stderr}` // what a hook prints comes on either
   const lines = output.split('\n').filter((line) => line.startsWith('deb '))
   if (lines.length === 0 && !session.dryRun) throw mmdebstrapError(output)
