@@ -62,7 +62,7 @@ export const onItsDay = <R extends { at: Date }>(recipe: R): R => {
 async function take({ stages, key, work }: Build, stage: string, path: string) {
   const aside = join(work, 'kept')
   let filled: Filled | undefined
-  await takeStage(stages, stage, key, aside, (kept) =>
+  const taken = await takeStage(stages, stage, key, aside, (kept) =>
     step('Take the system of an earlier build', async () => {
       await mkdir(aside)
       const words = ['--use-compress-program=zstd', '--file', join(kept, PACKED)]
@@ -73,8 +73,9 @@ async function take({ stages, key, work }: Build, stage: string, path: string) {
       await rm(aside, { recursive: true })
     }),
   )
-  if (filled) log.info('Nothing that it is made of has changed since (--fresh makes it anew)')
-  return filled && { ...filled, serialLog: join(work, SERIAL) }
+  if (!taken) return undefined
+  log.info('Nothing that it is made of has changed since (--fresh makes it anew)')
+  return { ...filled, serialLog: join(work, SERIAL) }
 }
 
 async function keep({ stages, key, work }: Build, stage: string, path: string, filled: Filled) {

@@ -3,14 +3,14 @@
  * a vendor's installer or a cloud image that runs: the same lists are the same choice.
  */
 import { createHash } from 'node:crypto'
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Distro } from '../../distros/distro.ts'
 import { BuildError } from '../cli/errors.ts'
 import { log } from '../cli/log.ts'
-import { ownedName } from '../cli/owned.ts'
 import type { Scope } from '../cli/scope.ts'
 import { stopSignal } from '../cli/session.ts'
+import { makeParents } from '../host/directories.ts'
 import type { Recipe } from '../image/recipe.ts'
 import { keyOf } from '../image/stage-cache.ts'
 import { fetchFile } from '../media/fetch.ts'
@@ -87,10 +87,10 @@ export async function sourcesState(
       addresses.map((url) => digestAt(url, directory, recipe.proxyEnv)),
     )
     if (!found.some((digest) => digest !== '')) return undefined // it is no mirror at all
-    await mkdir(notes, { recursive: true })
-    const partial = join(notes, ownedName('state'))
-    await writeFile(partial, JSON.stringify(found))
-    await rename(partial, note)
+    // For builds without a network, nothing that this one needs; half a note is none.
+    await makeParents(notes)
+      .then(() => writeFile(note, JSON.stringify(found)))
+      .catch(() => {})
     return found
   } catch (error) {
     stopSignal().throwIfAborted()

@@ -139,6 +139,16 @@ keeping('what is kept is the disk, for nobody else to read', async () => {
   assert.match(list, / 2147483648 \S+ \S+ disk$/m)
   assert.ok((await stat(packed)).size < 1e6, 'its holes take no room')
 })
+keeping('that the state of the mirror can not be noted is no harm', async () => {
+  const notes = join(cache, 'sources')
+  execFileSync('rm', ['-r', notes])
+  await writeFile(notes, '') // in the way
+  const made = await build(...allowed)
+  assert.equal([made.status, made.image], [0, true], made.stderr)
+  assert.not.match(made.stderr, /^ +at /m)
+  execFileSync('rm', [notes])
+  assert.equal((await build(...allowed)).image, true)
+})
 keeping('offline the last known state of the mirror is good', async () => {
   asked.length = 0
   const made = await build(...allowed, '--offline')
