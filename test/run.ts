@@ -27,7 +27,11 @@ import { INSTALLER_TOOLS, MACHINE_TOOLS, TOOLS } from '../lib/host/tools.ts'
 import { apart, SHARED_AT } from './apart.ts'
 import { needPackages } from './live.ts'
 
-type Result = { file: string; passed: number; failed: number; seconds: number }
+type Result = { file: string; passed: number; failed: number; seconds: number; said: string[] }
+
+/** Of what a failed test, or a file that ended without a report, says. */
+const REPORT_LINES = 16
+const LINE_LENGTH = 240
 
 /** A file that takes longer hangs: it is ended, and counts as failed. */
 const LIMIT_MS = {
@@ -128,13 +132,27 @@ function runFile(file: string): Promise<Result> {
       if (complaint) failed += 1
       const seconds = (Date.now() - started) / 1000
       if (failed > 0 && !live) process.stderr.write(output)
-      console.log(
+      const closing =
         `${failed > 0 ? 'FAIL' : 'ok  '} ${file}  ${passed}/${total}  ${seconds.toFixed(1)} s` +
-          (complaint && `  ${complaint}`),
-      )
-      done({ file, passed, failed, seconds })
+        (complaint && `  ${complaint}`)
+      console.log(closing)
+      const said = failed > 0 ? [closing, ...reports(output)] : []
+      done({ file, passed, failed, seconds, said })
     })
   })
+}
+
+/** uvu's reports of failed tests, each with its first lines; without one, as of a file that was ended, its last lines. */
+function reports(output: string): string[] {
+  const [, ...texts] = output.split(/^(?= {3}FAIL {2})/m)
+  const all = texts.map((text) =>
+    (text.split(/^ {2}Total: /m)[0] ?? '')
+      .split('\n')
+      .filter((line) => line.trim() && !/^ +at .*node_modules/.test(line))
+      .slice(0, REPORT_LINES),
+  )
+  const lines = all.length > 0 ? all.flat() : output.trimEnd().split('\n').slice(-REPORT_LINES)
+  return lines.map((line) => line.slice(0, LINE_LENGTH))
 }
 
 // Those that run whole commands or boot machines take longest: begun last, one of them would keep a core idle.
@@ -180,6 +198,9 @@ async function worker() {
 await Promise.all(Array.from({ length: lanes }, worker))
 
 const sum = (key: 'passed' | 'failed') => results.reduce((total, result) => total + result[key], 0)
+// Once more, at the end: of a long log the front is cut off, or not read.
+const said = results.flatMap((result) => result.said)
+if (said.length > 0) console.log(['', 'Failed:', ...said, ''].join('\n'))
 if (files.length === 0) console.log(`No test file matches ${wanted.join(' ')}`)
 console.log(`${sum('passed')} passed, ${sum('failed')} failed`)
 process.exitCode = sum('failed') > 0 || files.length === 0 ? 1 : 0
