@@ -1,53 +1,23 @@
 /**
- * The same bytes of the same inputs (of a root tar: maas.images.ts): by a lock, in another directory, with another cache, in memory or on the disk;
- * and what of an earlier build is taken when only a part has changed.
+ * The same bytes of the same inputs (of a root tar: maas.images.ts): by a lock, in another directory, with another cache,
+ * in memory or on the disk. What of an earlier build is taken: reused.live.ts.
  */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { execFileSync } from 'node:child_process'
-import { chmod, mkdir, open, readdir, readFile, truncate, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { parseLock } from '../../lib/packages/lock.ts'
-import { assertNothingLeft, leftovers, machineMirrors, run, warmCache, workDir } from '../live.ts'
+import { build, type Built, placeOf } from '../builds.ts'
+import { machineMirrors, run, warmCache, workDir } from '../live.ts'
 
 const { dir, remove } = await workDir()
-const mirrors = machineMirrors()
-const before = leftovers()
+const here = await placeOf(join(dir, 'here'))
+const there = await placeOf(join(dir, 'there'))
 
-/** A cache, an output and a directory for temporary files of its own: another machine, nearly. */
-async function place(name: string) {
-  const tmp = join(dir, name, 'tmp')
-  await mkdir(tmp, { recursive: true })
-  const words = [
-    '--output',
-    join(dir, name, 'bits'),
-    '--cache',
-    join(dir, name, 'cache'),
-    ...mirrors,
-  ]
-  return { words, env: { TMPDIR: tmp } }
-}
-const here = await place('here')
-const there = await place('there')
-
-type Result = { image: { path: string; sha1: string }; manifest: string; lock: string }
-
-async function build(
-  at: typeof here,
-  more: string[] = [],
-  env: NodeJS.ProcessEnv = {},
-): Promise<Result & { said: string }> {
-  const words = ['12', '--json', ...at.words, ...more]
-  const { status, stdout, stderr } = await run('create-image-debian', words, {
-    env: { ...at.env, ...env },
-  })
-  assert.is(status, 0, stderr)
-  assertNothingLeft(before)
-  return { ...(JSON.parse(stdout) as Result), said: stderr }
-}
-const readManifest = async ({ manifest }: Result) =>
+const readManifest = async ({ manifest }: Built) =>
   JSON.parse(await readFile(manifest, 'utf8')) as {
     uuid: string
     version: string
@@ -57,7 +27,7 @@ const readManifest = async ({ manifest }: Result) =>
 const reproducing = suite('the same inputs')
 reproducing.after(remove)
 
-let first: Awaited<ReturnType<typeof build>>
+let first: Built
 reproducing('are written down: packages by digest, and the date of the newest', async () => {
   await warmCache(join(dir, 'here/cache')) // the packages were installed by another build
   first = await build(here)
@@ -120,42 +90,8 @@ reproducing(
     assert.match(one.said, /^Take the packages of an earlier build: /m)
   },
 )
-reproducing('are used again as far as they are the same', async () => {
-  const larger = await build(here, ['--size', '12G'])
-  assert.match(larger.said, /^Take the system of an earlier build: /m)
-  const script = join(dir, 'customize.sh')
-  await writeFile(script, '#!/bin/sh\ntouch /etc/customized\n')
-  await chmod(script, 0o755)
-  const customized = await build(here, ['--customize', script])
-  assert.match(customized.said, /^Take the packages of an earlier build: /m)
-  assert.match((await build(here, ['--customize', script])).said, /^Take the image of/m)
-  await writeFile(script, '#!/bin/sh\ntouch /etc/customized-otherwise\n')
-  const otherwise = await build(here, ['--customize', script])
-  assert.match(otherwise.said, /^Take the packages of an earlier build: /m)
-  assert.is.not(otherwise.image.sha1, customized.image.sha1)
-})
-reproducing('are not taken from a cache that was damaged', async () => {
-  const words = ['--size', '12G']
-  const good = await build(here, words)
-  // The image and the one in the cache are one file: whoever changes the one changes the other.
-  const file = await open(good.image.path, 'r+')
-  await file.write('damaged', 4096)
-  await file.close()
-  const again = await build(here, words)
-  assert.match(again.said, /is damaged: it is made anew/)
-  assert.is(again.image.sha1, good.image.sha1)
-  // And what is written beside it, as a power cut leaves it.
-  const kept = (await readdir(join(dir, 'here/cache/stages'), { recursive: true })).filter((name) =>
-    /\/image-[^/]*\/about\.json$/.test(name),
-  )
-  assert.ok(kept.length > 0)
-  for (const name of kept) await truncate(join(dir, 'here/cache/stages', name))
-  const third = await build(here, words)
-  assert.match(third.said, /is damaged: it is made anew/)
-  assert.is(third.image.sha1, good.image.sha1)
-})
 reproducing('are an archive’s at a time, which its addresses name', async () => {
-  const main = mirrors[1]
+  const main = machineMirrors()[1]
   assert.ok(main, 'this machine names its mirror')
   const asked: string[] = []
   const server = createServer((request, response) => {

@@ -1,0 +1,49 @@
+/** What of an earlier build is taken when only a part has changed, and what of it is not. */
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { chmod, open, readdir, truncate, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { build, placeOf } from '../builds.ts'
+import { warmCache, workDir } from '../live.ts'
+
+const { dir, remove } = await workDir()
+const here = await placeOf(dir)
+const larger = ['--size', '12G']
+
+const reusing = suite('stages of an earlier build')
+reusing.before(() => warmCache(join(dir, 'cache'), { image: true }))
+reusing.after(remove)
+reusing('are used again as far as they are the same', async () => {
+  const made = await build(here, larger)
+  assert.match(made.said, /^Take the system of an earlier build: /m)
+  const script = join(dir, 'customize.sh')
+  await writeFile(script, '#!/bin/sh\ntouch /etc/customized\n')
+  await chmod(script, 0o755)
+  const customized = await build(here, ['--customize', script])
+  assert.match(customized.said, /^Take the packages of an earlier build: /m)
+  assert.match((await build(here, ['--customize', script])).said, /^Take the image of/m)
+  await writeFile(script, '#!/bin/sh\ntouch /etc/customized-otherwise\n')
+  const otherwise = await build(here, ['--customize', script])
+  assert.match(otherwise.said, /^Take the packages of an earlier build: /m)
+  assert.is.not(otherwise.image.sha1, customized.image.sha1)
+})
+reusing('are not taken when they are damaged', async () => {
+  const good = await build(here, larger)
+  // The image and the one in the cache are one file: whoever changes the one changes the other.
+  const file = await open(good.image.path, 'r+')
+  await file.write('damaged', 4096)
+  await file.close()
+  const again = await build(here, larger)
+  assert.match(again.said, /is damaged: it is made anew/)
+  assert.is(again.image.sha1, good.image.sha1)
+  // And what is written beside it, as a power cut leaves it.
+  const kept = (await readdir(join(dir, 'cache/stages'), { recursive: true })).filter((name) =>
+    /\/image-[^/]*\/about\.json$/.test(name),
+  )
+  assert.ok(kept.length > 0)
+  for (const name of kept) await truncate(join(dir, 'cache/stages', name))
+  const third = await build(here, larger)
+  assert.match(third.said, /is damaged: it is made anew/)
+  assert.is(third.image.sha1, good.image.sha1)
+})
+reusing.run()
