@@ -8,15 +8,14 @@ import { warmCache, workDir } from '../live.ts'
 
 const { dir, remove } = await workDir()
 const here = await placeOf(dir)
-const larger = ['--size', '12G']
+const script = join(dir, 'customize.sh')
 
 const reusing = suite('stages of an earlier build')
 reusing.before(() => warmCache(join(dir, 'cache'), { image: true }))
 reusing.after(remove)
 reusing('are used again as far as they are the same', async () => {
-  const made = await build(here, larger)
+  const made = await build(here, ['--size', '12G'])
   assert.match(made.said, /^Take the system of an earlier build: /m)
-  const script = join(dir, 'customize.sh')
   await writeFile(script, '#!/bin/sh\ntouch /etc/customized\n')
   await chmod(script, 0o755)
   const customized = await build(here, ['--customize', script])
@@ -28,12 +27,13 @@ reusing('are used again as far as they are the same', async () => {
   assert.is.not(otherwise.image.sha1, customized.image.sha1)
 })
 reusing('are not taken when they are damaged', async () => {
-  const good = await build(here, larger)
+  const words = ['--customize', script]
+  const good = await build(here, words) // taken: it is the last that was made
   // The image and the one in the cache are one file: whoever changes the one changes the other.
   const file = await open(good.image.path, 'r+')
   await file.write('damaged', 4096)
   await file.close()
-  const again = await build(here, larger)
+  const again = await build(here, words)
   assert.match(again.said, /is damaged: it is made anew/)
   assert.is(again.image.sha1, good.image.sha1)
   // And what is written beside it, as a power cut leaves it.
@@ -42,7 +42,7 @@ reusing('are not taken when they are damaged', async () => {
   )
   assert.ok(kept.length > 0)
   for (const name of kept) await truncate(join(dir, 'cache/stages', name))
-  const third = await build(here, larger)
+  const third = await build(here, words)
   assert.match(third.said, /is damaged: it is made anew/)
   assert.is(third.image.sha1, good.image.sha1)
 })
