@@ -28,7 +28,8 @@ reusing('are used again as far as they are the same', async () => {
 })
 reusing('are not taken when they are damaged', async () => {
   const words = ['--customize', script]
-  const good = await build(here, words) // taken: it is the last that was made
+  const good = await build(here, words)
+  assert.match(good.said, /^Take the image of an earlier build: /m)
   // The image and the one in the cache are one file: whoever changes the one changes the other.
   const file = await open(good.image.path, 'r+')
   await file.write('damaged', 4096)

@@ -112,15 +112,19 @@ for (const [what, wrong] of [
   })
 }
 watching('tells what is wrong: silent', async () => {
+  const began = Date.now()
   const silentSeconds = 2 * goodSeconds
   const { message } = await install('silent', { limits: { seconds: 600, silentSeconds } })
   const said = `phase "Partitions": the console was silent for ${silentSeconds} s`
   assert.ok(message.includes(said), message)
+  assert.ok(Date.now() - began < 6000 * goodSeconds, 'it does not wait for the other limit')
 })
 watching('tells what is wrong: chatty', async () => {
+  const began = Date.now()
   const seconds = 3 * goodSeconds
   const { message } = await install('chatty', { limits: { seconds, silentSeconds: 600 } })
   assert.ok(message.includes(`phase "Partitions": it took over ${seconds} s`), message)
+  assert.ok(Date.now() - began < 6000 * goodSeconds, 'it does not wait for the other limit')
 })
 watching('says that the host’s disk is full, and does not wait', async () => {
   const small = join(dir, 'small')
