@@ -10,7 +10,7 @@ import { BuildError } from '../cli/errors.ts'
 import { $, type Output } from '../cli/run.ts'
 import type { Scope } from '../cli/scope.ts'
 import { madeSecret } from '../cli/secrets.ts'
-import { connectUnix } from '../host/unix-socket.ts'
+import { makeFifos, openFifos } from '../host/fifo.ts'
 import { SerialConsole } from './console.ts'
 import { within } from './limit.ts'
 import { machineDir } from './place.ts'
@@ -45,6 +45,7 @@ export async function startQemu(
     metadata: join(dir, 'metadata'),
     qmp: join(dir, 'qmp'),
   }
+  await makeFifos(sockets.console)
   const words = [...qemuWords({ ...spec, sockets }), '-S']
   const ended: Promise<Output> = $({ nothrow: true })`${words}`
   let end: MachineEnd | undefined
@@ -68,8 +69,7 @@ export async function startQemu(
   }
   const connect = async () => {
     const qmp = await Qmp.connect(sockets.qmp, onEvent)
-    const serial = await connectUnix(sockets.console, START_MS)
-    return { qmp, console: new SerialConsole(serial, logPath) }
+    return { qmp, console: new SerialConsole(openFifos(sockets.console), logPath) }
   }
   // A QEMU that refuses its words closes its sockets first, and says why when it has ended.
   const connected = connect().catch(async (error: unknown) => {

@@ -6,7 +6,7 @@ import { type Kernel, type MachineSpec, type Nic, smbiosFields } from './spec.ts
 
 export type QemuSpec = MachineSpec & {
   hypervisor: QemuHypervisor
-  /** Unix sockets that QEMU listens on. */
+  /** Unix sockets that QEMU listens on; of the console a pair of named pipes, for the reason at qemuWords(). */
   sockets: { console: string; metadata: string; qmp: string }
 }
 
@@ -29,6 +29,9 @@ function firmwareWords(firmware: MachineFirmware): string[] {
 /**
  * The whole command; the machine ends when its guest reboots or powers off, and with the process that
  * started it. What this QEMU lacks is done without, or as it was done before.
+ *
+ * The console is read through pipes: QEMU writes byte by byte, of which a socket takes some 280 until they are read, a
+ * pipe 65536. A kernel waits 10 ms for its serial port, then goes on without the byte; firmware waits no longer.
  */
 export function qemuWords(spec: QemuSpec): string[] {
   const { nic, sockets } = spec
@@ -57,7 +60,7 @@ export function qemuWords(spec: QemuSpec): string[] {
     ...['-netdev', netdev(nic)],
     ...['-device', parts.nic('net0', nic.mac)],
     ...(lacks.has('rng') ? [] : ['-device', 'virtio-rng-pci']),
-    ...['-chardev', socket('console', sockets.console)],
+    ...['-chardev', `pipe,id=console,path=${listed(sockets.console)}`],
     ...['-serial', 'chardev:console'],
     ...(parts.metadata
       ? ['-chardev', socket('metadata', sockets.metadata), '-serial', 'chardev:metadata']

@@ -37,7 +37,7 @@ const watch: Supervision = {
 /** How long a good installation takes on this machine, at least: limits below are multiples of it. */
 let goodSeconds = 3
 
-type Options = Partial<Supervision> & { disk?: string }
+type Options = Partial<Supervision> & { disk?: string; stalledMs?: number }
 /** Run the installer that does this; its console, or its failure. */
 async function install(what: string, options: Options = {}) {
   const scope = new Scope()
@@ -70,6 +70,8 @@ async function install(what: string, options: Options = {}) {
       log,
     )
     await machine.go()
+    // Nothing is read meanwhile.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, options.stalledMs ?? 0)
     const text = await superviseInstaller(machine, { ...watch, ...options }, (_, note) => {
       if (note !== undefined) phases.push(note)
     })
@@ -93,6 +95,18 @@ watching('sees a good installation through, phase by phase', async () => {
   assert.match(text, /^JOYENT_STATUS_POST=ok$/m)
   assert.ok(lines.includes('Phase two: partitions'))
 })
+watching(
+  'has every line of the kernel, also on a machine that comes late to read them',
+  async () => {
+    const { text, message } = await install('good', { stalledMs: 1000 * goodSeconds })
+    assert.is(message, '')
+    assert.match(text, /^\[ +0\.000000\] Command line: console=ttyS0 rdinit=\/init do=good$/m)
+    const lines = text.slice(text.indexOf('[    0.000000] '), text.indexOf('Phase one')).split('\n')
+    assert.ok(lines.length > 100, text)
+    const broken = lines.filter((line) => line && !/^\[ +\d+\.\d{6}\] /.test(line))
+    assert.equal(broken, [])
+  },
+)
 for (const [what, wrong] of [
   ['unmarked', /^Installation failed in phase "Boot loader": JOYENT_STATUS_POST is missing/],
   ['unexpected', /JOYENT_STATUS_DRIVERS is unexpected/],
