@@ -67,6 +67,9 @@ export type Prepared = { options: HybridOptions; at: Date; prototype: string | u
 
 const MIB = 1024 ** 2
 
+/** What any installer may say; a kernel says of much that it failed, which is no news unless it is a disk. */
+export const COMPLAINT = /^(?!\[ *\d+\.\d{6}\] (?!.*\bI\/O error\b)).*\b(error|fatal|failed)\b/i
+
 /**
  * Everything that can be known to be wrong before an installation that takes an hour.
  *
@@ -156,7 +159,7 @@ export async function createHybridImage(
       {
         phases: [],
         markers: options.markers,
-        complaint: /\b(error|fatal|failed)\b/i,
+        complaint: COMPLAINT,
         // A graphical installer may be silent on the serial port until its end.
         limits: { seconds: options.limit, silentSeconds: options.limit },
       },
