@@ -16,6 +16,8 @@ export class Random {
   }
 
   bytes(length: number): Buffer {
-    return Buffer.from(Uint8Array.from({ length }, () => this.below(256)))
+    const bytes = Buffer.alloc(length)
+    for (let i = 0; i < length; i++) bytes[i] = this.below(256)
+    return bytes
   }
 }

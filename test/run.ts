@@ -158,7 +158,7 @@ function reports(output: string): string[] {
 // Those that run whole commands or boot machines take longest: begun last, one of them would keep a core idle.
 const LONG =
   kind === 'test'
-    ? /readme|cli\/(main|launcher|events)|image\/(create-image|fleet)|ci\/|publish\/(maas|manta|command)|platform\/files|distros\/answers/
+    ? /readme|cli\/(main|launcher|events)|image\/(create-image|fleet)|ci\/|publish\/(maas|manta|command)|platform\/(files|retro)|distros\/answers|triton\/guest-access/
     : /image\/(create-image|test-image|reproducible|kills)|files\/retro-setup|methods\/installer|targets\/libvirt/
 /** Takes programs from the machine, and has the product install them. */
 const ALONE = /fresh-clone/

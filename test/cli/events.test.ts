@@ -2,28 +2,13 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { spawn, spawnSync } from 'node:child_process'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { inTemporaryDir } from '../temporary.ts'
 
-const lib = fileURLToPath(new URL('../../lib/cli', import.meta.url))
-const launcher = join(lib, 'launcher.js')
-
-/** A command whose body is given as text. */
-const source = (body: string) => `
-import { BuildError } from '${lib}/errors.ts'
-import { emit, eventsOption } from '${lib}/events.ts'
-import { log } from '${lib}/log.ts'
-import { main } from '${lib}/main.ts'
-import { step } from '${lib}/progress.ts'
-import { stopSignal } from '${lib}/session.ts'
-import { setTimeout as delay } from 'node:timers/promises'
-void [BuildError, emit, log, step, stopSignal, delay]
-const options = { 'dry-run': { help: '' }, help: { help: '' }, ...eventsOption } as const
-await main({ name: 'x', summary: '', words: ['WORD'], options, examples: [] }, async () => {
-  ${body}
-})`
+const launcher = fileURLToPath(new URL('../../lib/cli/launcher.js', import.meta.url))
+const frame = fileURLToPath(new URL('./frame.ts', import.meta.url))
 
 type Event = Record<string, unknown> & { event: string; time: string }
 const parse = (text: string) =>
@@ -33,16 +18,10 @@ const parse = (text: string) =>
     .map((line) => JSON.parse(line) as Event)
 const kinds = (events: readonly Event[]) => events.map(({ event }) => event)
 
-const script = async (dir: string, body: string) => {
-  const file = join(dir, 'command.mts')
-  await writeFile(file, source(body))
-  return file
-}
-
 /** Run a body with events in a file. */
 async function eventsOf(dir: string, body: string, more: string[] = [], env = {}) {
   const path = join(dir, 'events.jsonl')
-  const words = [launcher, await script(dir, body), 'word', '--events', path, ...more]
+  const words = [launcher, frame, body, '--events', path, ...more]
   const { status, stderr } = spawnSync(process.execPath, words, {
     encoding: 'utf8',
     env: { ...process.env, ...env },
@@ -108,48 +87,39 @@ events('are added to what is there, each with the name of its build', () =>
     )
   }),
 )
-events('come while the work goes on, through a descriptor', () =>
-  inTemporaryDir(async (dir) => {
-    const file = await script(
-      dir,
-      `await step('Long', () => delay(60_000, undefined, { signal: stopSignal() }))`,
-    )
-    const child = spawn(process.execPath, [launcher, file, 'word', '--events', '3'], {
-      stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
-    })
-    let text = ''
-    await new Promise<void>((done) =>
-      child.stdio[3]!.on('data', (data: Buffer) => {
-        text += data
-        if (text.includes('"Long"')) done()
-      }),
-    )
-    child.kill('SIGTERM')
-    await new Promise((done) => child.on('close', done))
-    assert.equal(kinds(parse(text)), ['start', 'step', 'step-end', 'error', 'end'])
-    assert.is(parse(text).at(-1)!['status'], 130)
-  }),
-)
+events('come while the work goes on, through a descriptor', async () => {
+  const body = `await step('Long', () => delay(60_000, undefined, { signal: stopSignal() }))`
+  const child = spawn(process.execPath, [launcher, frame, body, '--events', '3'], {
+    stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+  })
+  let text = ''
+  await new Promise<void>((done) =>
+    child.stdio[3]!.on('data', (data: Buffer) => {
+      text += data
+      if (text.includes('"Long"')) done()
+    }),
+  )
+  child.kill('SIGTERM')
+  await new Promise((done) => child.on('close', done))
+  assert.equal(kinds(parse(text)), ['start', 'step', 'step-end', 'error', 'end'])
+  assert.is(parse(text).at(-1)!['status'], 130)
+})
 events('whose reader goes away do not end the work', () =>
   inTemporaryDir(async (dir) => {
-    const file = await script(
-      dir,
-      `await delay(300); log.warn('a'); log.warn('b'); process.stdout.write('done')`,
-    )
-    const line = `${process.execPath} ${launcher} ${file} word --events 3 3>&1 >${dir}/out | true; cat ${dir}/out`
-    const { stdout } = spawnSync('bash', ['-c', line], { encoding: 'utf8' })
+    const body = `await delay(300); log.warn('a'); log.warn('b'); process.stdout.write('done')`
+    const line = `"$0" ${launcher} ${frame} "$1" --events 3 3>&1 >${dir}/out | true; cat ${dir}/out`
+    const { stdout } = spawnSync('bash', ['-c', line, process.execPath, body], { encoding: 'utf8' })
     await new Promise((done) => setTimeout(done, 600))
     assert.is(stdout + (await readFile(join(dir, 'out'), 'utf8')), 'donedone')
   }),
 )
 events('go where they can be written, or nothing begins', () =>
   inTemporaryDir(async (dir) => {
-    const file = await script(dir, `console.error('begun')`)
     for (const [where, expected] of [
       ['77', /^Error: Cannot write events to descriptor 77: it is not open\n {2}Open it/],
       [dir, /^Error: Cannot write events to ".*": it is a directory/],
     ] as const) {
-      const words = [launcher, file, 'word', '--events', where]
+      const words = [launcher, frame, `console.error('begun')`, '--events', where]
       const { status, stderr } = spawnSync(process.execPath, words, { encoding: 'utf8' })
       assert.is(status, 1)
       assert.match(stderr, expected)

@@ -3,28 +3,14 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { inTemporaryDir } from '../temporary.ts'
 
-const lib = fileURLToPath(new URL('../../lib/cli', import.meta.url))
-const launcher = join(lib, 'launcher.js')
-
-/** A command whose body is given as text, with a temporary directory in `dir`. */
-const source = (body: string) => `
-import { BuildError, UsageError, HostError } from '${lib}/errors.ts'
-import { main } from '${lib}/main.ts'
-import { $ } from '${lib}/run.ts'
-import { step } from '${lib}/progress.ts'
-import { setTimeout as delay } from 'node:timers/promises'
-void [BuildError, UsageError, HostError, $, step, delay]
-const options = { verbose: { help: '' }, help: { help: '' }, keep: { help: '' } } as const
-await main({ name: 'x', summary: '', words: [], options, examples: [] }, async ({ scope }) => {
-  const dir = await scope.tempDir('made')
-  ${body}
-})`
+const launcher = fileURLToPath(new URL('../../lib/cli/launcher.js', import.meta.url))
+const frame = fileURLToPath(new URL('./frame.ts', import.meta.url))
 
 type Ended = { status: number | null; stdout: string; stderr: string; left: string[] }
 
@@ -35,11 +21,9 @@ function command(
   args: string[] = [],
 ): Promise<Ended> {
   return inTemporaryDir(async (dir) => {
-    const file = join(dir, 'command.mts')
-    await writeFile(file, source(body))
     const made = join(dir, 'tmp')
     await mkdir(made)
-    const child = spawn(process.execPath, [launcher, file, ...args], {
+    const child = spawn(process.execPath, [launcher, frame, body, ...args], {
       env: { ...process.env, TMPDIR: made },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
@@ -79,6 +63,11 @@ for (const [body, status, stderr] of [
     assert.equal(ended.left, [])
   })
 }
+ending('a stack trace names the sources', async () => {
+  const { stderr } = await command(`throw new TypeError('oops')`)
+  const before = (await readFile(frame, 'utf8')).split('\nawait main(')[0]!
+  assert.ok(stderr.includes(`${frame}:${before.split('\n').length + 1}:1\n`), stderr)
+})
 ending('--keep leaves the temporary directory, and names it', async () => {
   const { left, stderr } = await command(`throw new BuildError('x')`, undefined, ['--keep'])
   assert.is(left.length, 1)
@@ -100,8 +89,6 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 }
 ending('a signal while this process itself works: the undos wait for it to let go', async () => {
   const body = `console.log('ready')
-    const { writeFile } = await import('node:fs/promises')
-    const { stopSignal } = await import('${lib}/session.ts')
     for (let i = 0; ; i++) { stopSignal().throwIfAborted(); await writeFile(dir + '/' + i, ''); await delay(5) }`
   const ended = await command(body, (child) => delay(100).then(() => child.kill('SIGINT')))
   assert.is(ended.status, 130)

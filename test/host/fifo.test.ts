@@ -11,14 +11,11 @@ import { errorOf, inTemporaryDir } from '../temporary.ts'
 
 /** A program that has a pair open, as QEMU has it: for reading and writing, both. */
 async function started(path: string, does: string) {
-  const program = spawn('sh', [
-    '-c',
-    `exec 3<>"$1.in" 4<>"$1.out"; echo ready; ${does}`,
-    'sh',
-    path,
-  ])
+  const words = ['-c', `exec 3<>"$1.in" 4<>"$1.out"; echo ready; ${does}`, 'sh', path]
+  const program = spawn('sh', words, { stdio: ['ignore', 'pipe', 'ignore'] })
+  const ended = once(program, 'exit')
   await once(program.stdout, 'data')
-  return program
+  return { ended }
 }
 /** Nothing else runs meanwhile. */
 const stall = (ms: number) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
@@ -28,12 +25,12 @@ pair('goes both ways, and ends with the other program', () =>
   inTemporaryDir(async (dir) => {
     const path = join(dir, 'console')
     await makeFifos(path)
-    const program = await started(path, 'read line <&3; echo "It was $line" >&4')
+    const { ended } = await started(path, 'read line <&3; echo "It was $line" >&4')
     const stream = openFifos(path)
     stream.write('hello\n')
     assert.is(await text(stream), 'It was hello\n')
     if (!stream.closed) await once(stream, 'close')
-    if (program.exitCode === null) await once(program, 'close')
+    await ended
   }),
 )
 pair('takes what is written byte by byte while nobody reads', () =>
@@ -41,11 +38,11 @@ pair('takes what is written byte by byte while nobody reads', () =>
     const path = join(dir, 'console')
     await makeFifos(path)
     // dd that must not wait: it ends at the first byte that is not taken.
-    const program = await started(path, 'dd if=/dev/zero bs=1 count=60000 oflag=nonblock >&4; :')
+    const { ended } = await started(path, 'dd if=/dev/zero bs=1 count=60000 oflag=nonblock >&4; :')
     const stream = openFifos(path)
     stall(500)
     assert.is((await text(stream)).length, 60_000)
-    if (program.exitCode === null) await once(program, 'close')
+    await ended
   }),
 )
 pair('is nobody else’s', () =>

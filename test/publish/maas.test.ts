@@ -29,7 +29,7 @@ type Given = {
   server: MaasServer
   publication: Publication
   dir: string
-  upload: (notes?: string[]) => ReturnType<typeof publish>
+  upload: (notes?: string[], completeMs?: number) => ReturnType<typeof publish>
   options: Parameters<typeof maasPublisher>[0]
 }
 
@@ -40,9 +40,9 @@ async function withMaas(use: (given: Given) => Promise<void>, name = 'golden.tar
       await writeFile(join(dir, 'key'), `${KEY}\n`)
       const publication = await publicationOf(join(dir, name), BYTES)
       const options = { ...NO_OPTIONS, url: new URL(server.url), 'api-key': join(dir, 'key') }
-      const upload: Given['upload'] = (notes) =>
+      const upload: Given['upload'] = (notes, completeMs = 2000) =>
         publish(
-          maasPublisher(options, {}, { partBytes: PART, pauseMs: 1, completeMs: 2000 }),
+          maasPublisher(options, {}, { partBytes: PART, pauseMs: 1, completeMs }),
           publication,
           notes,
         )
@@ -251,7 +251,7 @@ faults('a page in place of JSON', () =>
 faults('MAAS never calls it complete', () =>
   withMaas(async ({ server, upload }) => {
     Object.assign(server, { regions: 2, lag: Infinity })
-    const error = await errorOf(upload)
+    const error = await errorOf(() => upload([], 200))
     assert.match(error.message, /has all of it, but calls it incomplete \(50 %\)$/)
     assert.is(server.resources.length, 0)
   }),
