@@ -12,6 +12,7 @@
  * is printed ready to paste; with --dry-run it is printed and not run, and `act` prints likewise.
  */
 import { $ as zx, type ProcessOutput, type ProcessPromise } from 'zx/core' // half as long to load as all of it
+import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { BuildError, errorCode, explain } from './errors.ts'
 import { log, verboseOutput } from './log.ts'
@@ -209,7 +210,7 @@ export async function stopAll(): Promise<void> {
   signalGroups(groups, 'SIGTERM')
   const deadline = performance.now() + GRACE_MS
   while (groups.some(groupAlive) && performance.now() < deadline) await delay(50)
-  signalGroups(groups.filter(groupAlive), 'SIGKILL')
+  signalGroups(groups, 'SIGKILL') // what was started while we looked, too
   while (groups.some(groupAlive) && performance.now() < deadline + GRACE_MS) await delay(20)
 }
 
@@ -218,16 +219,35 @@ function signalGroups(groups: number[], signal: NodeJS.Signals) {
     try {
       process.kill(-group, signal)
     } catch (error) {
-      if (errorCode(error) !== 'ESRCH') throw error
+      // It is gone, or has become another user's.
+      if (!['ESRCH', 'EPERM'].includes(errorCode(error) ?? '')) throw error
     }
   }
 }
 
-function groupAlive(group: number): boolean {
+/** Does any process of a group still run? One that has ended may stay on for seconds, until its new parent looks. */
+export function groupAlive(group: number): boolean {
   try {
     process.kill(-group, 0)
-    return true
   } catch {
     return false
   }
+  const states = process.platform === 'linux' ? statesOf(group) : []
+  return states.length === 0 || states.some((state) => state !== 'Z' && state !== 'X')
+}
+
+/** States of a group's processes, by one letter each. Source: proc(5), /proc/PID/stat. */
+function statesOf(group: number): string[] {
+  return readdirSync('/proc').flatMap((name) => {
+    if (!/^\d+$/.test(name)) return []
+    try {
+      // The name of a program may hold anything, blanks and brackets too.
+      const [, state, , itsGroup] = /.*\) (\S) (\d+) (\d+)/s.exec(
+        readFileSync(`/proc/${name}/stat`, 'latin1'),
+      )!
+      return Number(itsGroup) === group ? [state!] : []
+    } catch {
+      return [] // it is gone
+    }
+  })
 }

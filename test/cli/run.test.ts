@@ -1,5 +1,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -7,7 +9,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { BuildError } from '../../lib/cli/errors.ts'
 import { redact } from '../../lib/cli/redact.ts'
-import { $, act, stopAll } from '../../lib/cli/run.ts'
+import { $, act, groupAlive, stopAll } from '../../lib/cli/run.ts'
 import { session } from '../../lib/cli/session.ts'
 import { shellWord } from '../../lib/cli/shell-words.ts'
 import { printed } from '../printed.ts'
@@ -75,6 +77,19 @@ running('stopAll() ends a program with everything it started', async () => {
   await delay(2100)
   assert.not(existsSync(file), 'the grandchild is gone as well')
   await rm(dir, { recursive: true })
+})
+running('a group whose processes have ended, but are not waited for, does not run', async () => {
+  // A job with a group of its own, whose parent becomes a program that knows nothing of it.
+  const parent = spawn('bash', ['-c', 'set -m; sleep 0.3 & echo $!; exec sleep 30'])
+  const group = Number(await once(parent.stdout, 'data'))
+  try {
+    assert.is(groupAlive(group), true)
+    await delay(600)
+    process.kill(-group, 0) // it is there still
+    assert.is(groupAlive(group), false)
+  } finally {
+    parent.kill('SIGKILL')
+  }
 })
 running('--dry-run prints and does not run', async () => {
   session.dryRun = true
