@@ -50,13 +50,27 @@ export function givenEpoch(env: NodeJS.ProcessEnv = process.env): number | undef
 export async function makeStamp(env: NodeJS.ProcessEnv = process.env): Promise<Stamp> {
   const epoch = givenEpoch(env)
   const at = epoch === undefined ? new Date() : new Date(epoch * 1000)
-  const commit = await git(['rev-parse', '--short=12', 'HEAD'])
-  const branch = (await git(['rev-parse', '--abbrev-ref', 'HEAD'])) ?? 'release'
-  const changed = commit && (await git(['status', '--porcelain', '--untracked-files=no']))
-  const hash = (commit ?? 'nogit') + (changed ? '-dirty' : '')
-  // A checkout without a branch, as Jenkins makes it, says "HEAD".
-  const name = branch === 'HEAD' ? env['BRANCH_NAME'] || 'detached' : branch
-  return { text: stampText(name, at, hash), branch: name, at, commit: hash }
+  const status = await git(['status', '--porcelain=v2', '--branch', '--untracked-files=no'])
+  const { commit, branch } = readStatus(status ?? '')
+  const name = branch ?? (env['BRANCH_NAME'] || 'detached')
+  return { text: stampText(name, at, commit), branch: name, at, commit }
+}
+
+/**
+ * What `git status` says of a checkout.
+ *
+ * @param status in its format v2, with the branch; nothing: there is no checkout
+ * @returns no branch in a checkout without one, as Jenkins makes it
+ */
+export function readStatus(status: string): { commit: string; branch: string | undefined } {
+  const of = (name: string) => new RegExp(`^# branch\\.${name} (\\S+)$`, 'm').exec(status)?.[1]
+  const [head, branch = 'release'] = [of('oid'), of('head')]
+  const commit = head && /^[0-9a-f]{12}/.exec(head)?.[0] // before the first there is "(initial)"
+  const changed = commit && /^[^#]/m.test(status)
+  return {
+    commit: (commit ?? 'nogit') + (changed ? '-dirty' : ''),
+    branch: branch === '(detached)' ? undefined : branch,
+  }
 }
 
 const STAMP = /^(?<branch>.+)-(?<at>\d{8}T\d{6}Z)-(?<commit>[^-]+(?:-dirty)?)$/

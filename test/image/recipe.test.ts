@@ -5,7 +5,7 @@ import type { Distro } from '../../distros/distro.ts'
 import { rocky } from '../../distros/rocky.ts'
 import { ubuntu } from '../../distros/ubuntu.ts'
 import { UsageError } from '../../lib/cli/errors.ts'
-import { compactTime, stampText } from '../../lib/image/stamp.ts'
+import { compactTime, makeStamp, readStatus, stampText } from '../../lib/image/stamp.ts'
 import { at, recipeOf } from '../recipe-of.ts'
 
 const recipe = (argv: string[], env?: NodeJS.ProcessEnv) => recipeOf(debian, argv, env)
@@ -269,5 +269,23 @@ const stamps = suite('stampText(), compactTime()')
 stamps('make file names', () => {
   assert.is(compactTime(new Date('2026-05-08T01:02:03.456Z')), '20260508T010203Z')
   assert.is(stampText('feature/x y', at, 'abc'), 'feature-x-y-20260508T120000Z-abc')
+})
+stamps('have branch and commit of a checkout, and whether it was changed', () => {
+  const oid = '76b76aec365c0123456789abcdef0123456789ab'
+  const status = (head: string, more = '') => `# branch.oid ${oid}\n# branch.head ${head}${more}`
+  const commit = oid.slice(0, 12)
+  assert.equal(readStatus(status('main')), { commit, branch: 'main' })
+  const upstream = '\n# branch.upstream origin/a/b\n# branch.ab +1 -0'
+  assert.equal(readStatus(status('a/b', upstream)), { commit, branch: 'a/b' })
+  const changed = `\n1 .M N... 100644 100644 100644 ${oid} ${oid} README.md`
+  assert.equal(readStatus(status('main', changed)), { commit: `${commit}-dirty`, branch: 'main' })
+  assert.equal(readStatus(status('(detached)')), { commit, branch: undefined })
+  assert.equal(readStatus(''), { commit: 'nogit', branch: 'release' })
+  const first = '# branch.oid (initial)\n# branch.head main'
+  assert.equal(readStatus(first), { commit: 'nogit', branch: 'main' })
+})
+stamps('are of this checkout', async () => {
+  const { text } = await makeStamp({ SOURCE_DATE_EPOCH: '1778241600' })
+  assert.match(text, /^[A-Za-z0-9._-]+-20260508T120000Z-([0-9a-f]{12}(-dirty)?|nogit)$/)
 })
 stamps.run()
