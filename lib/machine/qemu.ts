@@ -31,7 +31,7 @@ function firmwareWords(firmware: MachineFirmware): string[] {
  * started it. What this QEMU lacks is done without, or as it was done before.
  *
  * The console is read through pipes: QEMU writes byte by byte, of which a socket takes some 280 until they are read, a
- * pipe 65536. A kernel waits 10 ms for its serial port, then goes on without the byte; firmware waits no longer.
+ * pipe 65536. A kernel waits 10 ms for its serial port, then goes on without the byte.
  */
 export function qemuWords(spec: QemuSpec): string[] {
   const { nic, sockets } = spec
