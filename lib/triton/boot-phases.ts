@@ -80,8 +80,8 @@ export function expectedChecks(boot: Boot): Phase[] {
   const again = boot === 'reboot'
   return [
     ...before,
-    ...[BOOT_MENU, KERNEL, LOGIN, ...(again ? [] : [BANNER]), SSH, ...(again ? [] : [OTHER])],
-    ...[SETTLED, ANSWERS],
+    ...[BOOT_MENU, KERNEL, LOGIN, ...(again ? [] : [BANNER]), SSH, SETTLED],
+    ...[...(again ? [] : [OTHER]), ANSWERS],
     ...checksOf(boot),
     ...(boot === 'second generation' ? [PASSWORD] : []),
   ]

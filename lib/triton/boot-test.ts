@@ -44,6 +44,7 @@ import {
   lastLine,
   loginRefused,
   untilLogin,
+  untilSettled,
   within,
 } from './guest-access.ts'
 import { type Login, makeKey, runInGuest } from './ssh.ts'
@@ -191,15 +192,10 @@ class Run {
       await this.#check(BANNER, async () => bannerVerdict(shown, image))
     }
     await this.#phase(SSH, () => untilLogin(this.#login, other.seconds, () => this.#alive))
+    await this.#phase(SETTLED, () => untilSettled(this.#login, other.seconds, () => this.#alive))
     if (this.#boot !== 'reboot') {
       await this.#check(OTHER, () => loginRefused({ ...this.#login, key: this.#otherKey }))
     }
-    await this.#phase(SETTLED, async () => {
-      const wait =
-        'systemctl is-system-running --wait; systemd-analyze time 2>/dev/null | head -n 1'
-      const { stdout } = await within(other.seconds, runInGuest(this.#login, wait))
-      return stdout.trim().replaceAll('\n', ': ')
-    })
     await this.#askAll()
   }
 

@@ -37,6 +37,32 @@ export async function untilLogin(
   }
 }
 
+const START_UP = 'systemctl is-system-running --wait; systemd-analyze time 2>/dev/null | head -n 1'
+
+/**
+ * Wait until everything that begins with the guest has begun; what it says of that. Up to here the ssh server may
+ * be restarted, as by cloud-init where it sets what passwords are good for, and then connections end.
+ *
+ * @param running whether the machine still lives
+ * @throws {BuildError} when the machine ends, or the time is up
+ */
+export async function untilSettled(
+  login: Login,
+  seconds: number,
+  running: () => boolean,
+): Promise<string> {
+  const deadline = Date.now() + seconds * 1000
+  for (;;) {
+    const left = Math.max(1, Math.ceil((deadline - Date.now()) / 1000))
+    const { exitCode, stdout, stderr } = await within(left, runInGuest(login, START_UP))
+    // ssh's own status of a connection that failed or was lost; what the guest says has another.
+    if (exitCode !== 255) return stdout.trim().replaceAll('\n', ': ')
+    if (!running()) throw new BuildError(`the machine has ended: ${lastLine(stderr)}`)
+    await delay(1000, undefined, { signal: stopSignal() })
+    if (Date.now() > deadline) throw new BuildError(`not within ${seconds} s: ${lastLine(stderr)}`)
+  }
+}
+
 /** Whether a log-in is refused, with no method but keys offered. */
 export async function loginRefused(login: Login): Promise<Verdict> {
   const { exitCode, stderr } = await $({ nothrow: true })`${sshWords(login)} true`

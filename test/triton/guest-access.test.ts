@@ -9,6 +9,7 @@ import {
   consoleLogin,
   loginRefused,
   untilLogin,
+  untilSettled,
   within,
 } from '../../lib/triton/guest-access.ts'
 import { makeInstance } from '../../lib/triton/instance.ts'
@@ -77,6 +78,38 @@ until('does not go on where the key is refused', () =>
   }),
 )
 until.run()
+
+const settled = suite('untilSettled()')
+settled('asks again where the server was restarted', () =>
+  withSsh(
+    '[ -e $DIR/up ] || { : >$DIR/up; echo "Connection closed" >&2; exit 255; }; echo running; echo 9 s',
+    async () => assert.is(await untilSettled(login, 30, () => true), 'running: 9 s'),
+  ),
+)
+settled('has what a guest says where not all has begun well', () =>
+  withSsh('echo degraded; exit 1', async () =>
+    assert.is(await untilSettled(login, 30, () => true), 'degraded'),
+  ),
+)
+settled('gives up at once when the machine has ended', () =>
+  withSsh('echo "Connection closed" >&2; exit 255', async () => {
+    const text = await message(untilSettled(login, 30, () => false))
+    assert.match(text, /has ended: Connection closed/)
+  }),
+)
+settled('gives up when the time is up, with ssh’s words', () =>
+  withSsh('echo "Connection refused" >&2; exit 255', async () => {
+    const text = await message(untilSettled(login, 1, () => true))
+    assert.match(text, /not within 1 s: Connection refused/)
+  }),
+)
+settled('gives up when the time is up, of a guest that says nothing', () =>
+  withSsh('exec sleep 3', async () => {
+    const text = await message(untilSettled(login, 1, () => true))
+    assert.match(text, /did not answer within 1 s/)
+  }),
+)
+settled.run()
 
 const shown = suite('bannerVerdict()')
 shown('wants name and version in one line', () => {
