@@ -61,13 +61,10 @@ export const PASSWORD: Phase = {
 /** The menu comes first, from firmware that may be silent; everything else takes its time. */
 export type PhaseLimits = { menu: Limits; other: Limits }
 
-/**
- * Emulation is some ten times slower; two machines may share the cores, and these with others: beside a third and a build
- * a log-in took 440 s on two cores. A guest that hangs is told by its silence, long before.
- */
+/** Emulation is some ten times slower; two machines may share the cores. */
 const LIMITS: Record<Accelerator['name'], PhaseLimits> = {
   kvm: { menu: { seconds: 40, silentSeconds: 30 }, other: { seconds: 180, silentSeconds: 60 } },
-  tcg: { menu: { seconds: 120, silentSeconds: 90 }, other: { seconds: 1200, silentSeconds: 240 } },
+  tcg: { menu: { seconds: 120, silentSeconds: 90 }, other: { seconds: 600, silentSeconds: 240 } },
 }
 
 /** Limits under an accelerator; `seconds` replaces them all. */
