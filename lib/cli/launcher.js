@@ -23,7 +23,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { isBuiltin, SourceMap } from 'node:module'
+import * as nodeModule from 'node:module'
 import { homedir, tmpdir } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -100,18 +100,23 @@ async function runTypeScript(file) {
   }
   if (!existsSync(file)) notReady(`Cannot run ${file}: no such file`, 'Is the checkout whole?')
   if (!packagesInstalled(root)) installPackages()
-  // Node 22.18 and newer read TypeScript by themselves.
-  if ('typescript' in process.features && process.features.typescript) {
-    await import(pathToFileURL(file).href)
-    return
-  }
   const { path, directory } = await bundleOf(file)
   nameSources(path)
+  if (!directory) keepCompiled(join(dirname(path), 'compiled'))
   try {
     await import(pathToFileURL(path).href)
   } finally {
     if (directory) rmSync(directory, { recursive: true, force: true })
   }
+}
+
+/**
+ * Node from 22.1 on can keep what it has compiled, which is half of what a start adds to that of Node itself.
+ * @param {string} directory
+ */
+function keepCompiled(directory) {
+  const keep = 'enableCompileCache' in nodeModule && nodeModule.enableCompileCache
+  if (typeof keep === 'function') keep(directory)
 }
 
 /**
@@ -121,13 +126,15 @@ async function runTypeScript(file) {
  */
 function nameSources(bundle) {
   const url = pathToFileURL(bundle).href
-  /** @type {SourceMap | undefined} */
+  /** @type {nodeModule.SourceMap | undefined} */
   let map
   /** @param {NodeJS.CallSite} frame */
   const named = (frame) => {
     const [text, line, column] = [String(frame), frame.getLineNumber(), frame.getColumnNumber()]
     if (!line || !column || !text.includes(url)) return text
-    map ??= new SourceMap(JSON.parse(maps.get(bundle) ?? readFileSync(mapOf(bundle), 'utf8')))
+    map ??= new nodeModule.SourceMap(
+      JSON.parse(maps.get(bundle) ?? readFileSync(mapOf(bundle), 'utf8')),
+    )
     const entry = map.findEntry(line - 1, column - 1)
     if (!('originalSource' in entry)) return text
     const source = resolve(dirname(bundle), entry.originalSource)
@@ -234,7 +241,7 @@ function isFresh(bundle) {
 
 /**
  * A file with everything of this project that it imports as one file of JavaScript: loaded module by module
- * a command takes four times as long to start. Made when it is missing or older than a source. What is not this
+ * a command takes four times as long to start, and no less by a Node that reads TypeScript itself. Made when it is missing or older than a source. What is not this
  * project's, a test's own file, is bundled for once, as is everything where nothing can be kept.
  * @param {string} file
  * @returns {Promise<{ path: string, directory?: string }>} a directory is to be removed
@@ -344,7 +351,8 @@ async function makeBundle(file, bundle, first = '') {
           onResolve({ filter: /^[^./]/ }, async ({ kind, path, pluginData }) => {
             if (pluginData === ASKED) return undefined
             const whole = kind === 'import-statement' && BUNDLED.includes(path)
-            if (beside || isBuiltin(path)) return whole ? undefined : { path, external: true }
+            if (beside || nodeModule.isBuiltin(path))
+              return whole ? undefined : { path, external: true }
             // Packages are found from where the bundle lies.
             const found = await place(path, { kind, resolveDir: root, pluginData: ASKED })
             if (whole && found.errors.length === 0) return { path: found.path }

@@ -1,7 +1,6 @@
 /** Files of this machine for a guest, by HTTP on loopback: those below one directory, to be read. */
 import { createReadStream } from 'node:fs'
 import { realpath, stat } from 'node:fs/promises'
-import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join, sep } from 'node:path'
 import type { Scope } from '../cli/scope.ts'
@@ -26,6 +25,8 @@ async function fileOf(directory: string, url: string): Promise<string | undefine
  */
 export async function serveFiles(directory: string, scope: Scope): Promise<number> {
   const root = await realpath(directory)
+  // Loaded here: Node 22 and newer load a client for the web along with it, which every command would wait for.
+  const { createServer } = await import('node:http')
   const server = createServer((request, answer) => {
     const readOnly = request.method === 'GET' || request.method === 'HEAD'
     void fileOf(root, request.url ?? '/').then(async (path) => {

@@ -6,8 +6,7 @@
  * Each request has a connection of its own: one that a server closes while it is idle costs no request.
  */
 import { createReadStream } from 'node:fs'
-import http, { type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
-import https from 'node:https'
+import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, RequestOptions } from 'node:http'
 import { BuildError, explain } from '../cli/errors.ts'
 import { throughProxy } from './proxy.ts'
 
@@ -75,7 +74,7 @@ export async function exchange(wanted: Request): Promise<Answer> {
   }
 }
 
-function send(wanted: Request, way: http.RequestOptions): Promise<Answer> {
+async function send(wanted: Request, way: RequestOptions): Promise<Answer> {
   const { method, url, body, signal, idleMs } = wanted
   const file = typeof body === 'object' ? body : undefined
   const text = typeof body === 'string' ? body : undefined
@@ -88,8 +87,11 @@ function send(wanted: Request, way: http.RequestOptions): Promise<Answer> {
     ...((length !== undefined || /^P/.test(method)) && { 'content-length': length ?? 0 }),
     ...(file && { expect: '100-continue' }),
   }
+  // Loaded when it is needed: a third of the start of a command.
+  const { request: open } = await (url.protocol === 'https:'
+    ? import('node:https')
+    : import('node:http'))
   return new Promise((resolve, reject) => {
-    const { request: open } = url.protocol === 'https:' ? https : http
     const request = open(url, {
       ...(way.createConnection ? {} : { agent: false }),
       ...way,
@@ -136,7 +138,7 @@ function send(wanted: Request, way: http.RequestOptions): Promise<Answer> {
 
 /** Write a file as fast as it is taken; ends quietly when the request does. */
 async function sendFile(
-  request: http.ClientRequest,
+  request: ClientRequest,
   { path, bytes }: FileBody,
   onSent: Request['onSent'],
 ): Promise<void> {
@@ -160,7 +162,7 @@ async function sendFile(
   request.end()
 }
 
-function drained(request: http.ClientRequest): Promise<void> {
+function drained(request: ClientRequest): Promise<void> {
   return new Promise((go) => {
     const then = () => {
       request.off('drain', then).off('close', then)

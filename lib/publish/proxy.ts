@@ -2,9 +2,8 @@
  * The way to a server: straight, or through the proxy that the environment names (http_proxy, https_proxy,
  * no_proxy, in either case). Plain requests are handed to the proxy; for TLS it opens a tunnel, and sees nothing.
  */
-import http, { type RequestOptions } from 'node:http'
+import type { RequestOptions } from 'node:http'
 import { isIP, type Socket } from 'node:net'
-import tls from 'node:tls'
 import { BuildError, UsageError } from '../cli/errors.ts'
 
 const CONNECT_MS = 30_000
@@ -60,13 +59,19 @@ export async function throughProxy(
   const host = url.hostname.replace(/^\[|\]$/g, '')
   // An address has no server name, but its certificate is compared all the same.
   const name = isIP(host) ? {} : { servername: host }
-  return { createConnection: () => tls.connect({ socket, host, ...name }) }
+  const { connect } = await import('node:tls')
+  return { createConnection: () => connect({ socket, host, ...name }) }
 }
 
-function tunnel(proxy: RequestOptions, url: URL, signal: AbortSignal | undefined): Promise<Socket> {
+async function tunnel(
+  proxy: RequestOptions,
+  url: URL,
+  signal: AbortSignal | undefined,
+): Promise<Socket> {
+  const { request: open } = await import('node:http')
   const path = `${url.hostname}:${url.port || 443}`
   return new Promise((resolve, reject) => {
-    const request = http.request({
+    const request = open({
       ...proxy,
       method: 'CONNECT',
       path,

@@ -1,6 +1,6 @@
 /**
  * The same bytes of the same inputs (of a root tar: maas.images.ts): by a lock, in another directory, with another cache,
- * in memory or on the disk. What of an earlier build is taken: reused.live.ts.
+ * by another release of Node, in memory or on the disk. What of an earlier build is taken: reused.live.ts.
  */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -12,6 +12,7 @@ import { join } from 'node:path'
 import { parseLock } from '../../lib/packages/lock.ts'
 import { build, type Built, placeOf } from '../builds.ts'
 import { machineMirrors, run, warmCache, workDir } from '../live.ts'
+import { pathWithNode } from '../newer-node.ts'
 
 const { dir, remove } = await workDir()
 const here = await placeOf(join(dir, 'here'))
@@ -73,7 +74,12 @@ reproducing('give the image of before, when nothing has changed', async () => {
 })
 reproducing('give the same bytes at another place, on a disk, by the lock', async () => {
   const more = ['--locked', first.lock, '--work', 'disk']
-  const env = { TZ: 'Pacific/Auckland', LANG: 'de_DE.UTF-8', HOME: join(dir, 'there') }
+  const env = {
+    TZ: 'Pacific/Auckland',
+    LANG: 'de_DE.UTF-8',
+    HOME: join(dir, 'there'),
+    PATH: pathWithNode(24, dir),
+  }
   const second = await build(there, more, env)
   assert.match(second.said, /^Install packages: /m)
   assert.is(second.image.sha1, first.image.sha1)
