@@ -1,5 +1,6 @@
 /**
- * An ext file system as it is on the disk: its superblock as facts, by dumpe2fs, and its files, by fuse2fs and tar.
+ * An ext file system as it is on the disk: its superblock and that of its journal as facts, by tune2fs
+ * and debugfs, and its files, by fuse2fs and tar.
  * Nothing is written to the disk: a journal that was not played back stays so.
  */
 import { join } from 'node:path'
@@ -13,16 +14,17 @@ import { type Files, readTarFiles, type ReadTarOptions } from './tar-files.ts'
 
 export const extTools = [
   ...fuseMountTools,
-  tool('dumpe2fs', 'e2fsprogs', "reads a file system's superblock"),
+  tool('tune2fs', 'e2fsprogs', "reads a file system's superblock"),
+  tool('debugfs', 'e2fsprogs', "reads a file system's journal"),
   tool('tar', 'tar', "packs a disk's files"),
 ]
 
 /** Fields of the superblock that hold times, or follow from them. */
 const TIMES = /created$|time$|checked$|^Next check|^Checksum$/
 /** What every ext file system says the same, or what is no field. */
-const NO_FIELDS = /^(dumpe2fs |Filesystem magic|Filesystem OS)/
+const NO_FIELDS = /^(Filesystem magic|Filesystem OS)/
 
-/** The lines of `dumpe2fs -h`. */
+/** The lines of `tune2fs -l`, and of debugfs' `logdump -S`. */
 export function parseSuperblock(text: string, { ignoreTimes = false } = {}): Fact[] {
   return text.split('\n').flatMap((line): Fact[] => {
     const [, name, value] = /^([^:]+):\s*(.*)$/.exec(line) ?? []
@@ -31,14 +33,17 @@ export function parseSuperblock(text: string, { ignoreTimes = false } = {}): Fac
   })
 }
 
-/** @param disk a path without question marks @throws {BuildError} in dumpe2fs' words, when it is damaged */
+/** @param disk a path without question marks @throws {BuildError} in tune2fs' words, when it is damaged */
 export async function readSuperblock(
   disk: string,
   offset: number,
   options: { ignoreTimes: boolean },
 ): Promise<Fact[]> {
-  const { stdout } = await $({ env: { TZ: 'UTC' } })`dumpe2fs -h ${`${disk}?offset=${offset}`}`
-  return parseSuperblock(stdout, options)
+  // Not dumpe2fs, which says both: that of e2fsprogs 1.47.2 knows no offset.
+  const place = `${disk}?offset=${offset}`
+  const own = await $({ env: { TZ: 'UTC' } })`tune2fs -l ${place}`
+  const journal = await $`debugfs -R ${'logdump -S'} ${place}` // says nothing where there is none
+  return parseSuperblock(`${own.stdout}\n${journal.stdout}`, options)
 }
 
 /** The words of tar: everything as it is, no time clamped, nothing left out. */

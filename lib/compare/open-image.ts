@@ -79,7 +79,7 @@ function factsOf(fields: object, before = ''): Fact[] {
 }
 
 export type RestoredImage = {
-  /** A path of ours, without anything that dumpe2fs or mtools would take for more than a path. */
+  /** A path of ours, without anything that debugfs or mtools would take for more than a path. */
   disk: string
   stream?: StreamSummary
 }

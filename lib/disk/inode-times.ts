@@ -3,7 +3,7 @@
  * was changed and read there says when it was built, not what it is, and nobody can set it but the file system itself.
  * debugfs can, in the file system that was made.
  *
- * Source: debugfs(8), set_inode_field; dumpe2fs(8); e2fsprogs, lib/ext2fs/openfs.c (E2FSPROGS_FAKE_TIME).
+ * Source: debugfs(8), set_inode_field, show_super_stats; e2fsprogs, lib/ext2fs/openfs.c (E2FSPROGS_FAKE_TIME).
  */
 import { rm, writeFile } from 'node:fs/promises'
 import { BuildError } from '../cli/errors.ts'
@@ -22,12 +22,12 @@ export function inodeTimesCommands(last: number, epochSeconds: number): string {
   return `${lines.join('\n')}\n`
 }
 
-/** How many inodes are in use, by what dumpe2fs says. @throws {BuildError} where it does not */
+/** How many inodes are in use, by what debugfs says of the superblock. @throws {BuildError} where it does not */
 export function usedInodes(header: string): number {
   const count = (name: string) => Number(new RegExp(`^${name}: +(\\d+)$`, 'm').exec(header)?.[1])
   const used = count('Inode count') - count('Free inodes')
   if (used >= FIRST) return used
-  throw new BuildError('Cannot date the files of the new file system: dumpe2fs counts no inodes')
+  throw new BuildError('Cannot date the files of the new file system: debugfs counts no inodes')
 }
 
 /**
@@ -44,7 +44,8 @@ export async function dateInodes(
   env: Record<string, string>,
 ): Promise<void> {
   const place = `${disk}?offset=${offset}`
-  const { stdout: header } = await $`dumpe2fs -h ${place}`
+  // Not dumpe2fs: that of e2fsprogs 1.47.2 knows no offset.
+  const { stdout: header } = await $`debugfs -R ${'show_super_stats -h'} ${place}`
   const commands = `${disk}.inode-times`
   const last = session.dryRun ? FIRST : usedInodes(header)
   try {

@@ -148,9 +148,9 @@ async function makeBase(build: Build, key: string | undefined): Promise<string> 
   await step('Install packages', async (report) => {
     const repository = join(work, 'packages')
     const { lock, store } = pin ?? { lock: undefined, store: '' }
-    const source = await makeRepository(repository, store, lock?.packages ?? [])
-    const include = [...new Set([...(lock?.required ?? []), ...recipe.packages])]
     const { codename } = recipe.release
+    const source = await makeRepository(repository, store, codename, lock?.packages ?? [])
+    const include = [...new Set([...(lock?.required ?? []), ...recipe.packages])]
     const words = baseWords({ mode, arch: recipe.arch, codename, include, source, target })
     const began = Date.now()
     await runMmdebstrap(build, epoch, words, report)

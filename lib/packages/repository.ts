@@ -2,8 +2,9 @@
  * A repository of exactly the packages of a lock, as a directory: whoever installs from it can choose no other
  * version, and needs no network.
  *
- * Source: sources.list(5), exact paths and "trusted"; apt-ftparchive(1), packages.
+ * Source: sources.list(5), exact paths and "trusted"; apt-ftparchive(1), packages; Debian's RepositoryFormat.
  */
+import { createHash } from 'node:crypto'
 import { copyFile, link, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BuildError } from '../cli/errors.ts'
@@ -38,6 +39,22 @@ export function orderIndex(index: string, packages: readonly LockedPackage[]): s
 }
 
 /**
+ * What says of which release it is: from 1.4 on mmdebstrap finds the essential packages by that. It is no older than any
+ * clock, and nothing of it gets into a system.
+ */
+export function releaseFile(codename: string, index: string): string {
+  const digest = createHash('sha256').update(index).digest('hex')
+  return [
+    `Suite: ${codename}`,
+    `Codename: ${codename}`,
+    'Date: Thu, 01 Jan 1970 00:00:00 UTC',
+    'SHA256:',
+    ` ${digest} ${Buffer.byteLength(index)} Packages`,
+    '',
+  ].join('\n')
+}
+
+/**
  * Make it, of files that the cache has.
  *
  * @returns the line of sources.list
@@ -46,6 +63,7 @@ export function orderIndex(index: string, packages: readonly LockedPackage[]): s
 export async function makeRepository(
   directory: string,
   store: string,
+  codename: string,
   packages: readonly LockedPackage[],
 ): Promise<string> {
   await act(`link ${packages.length} packages of ${store} to ${directory}`, async () => {
@@ -61,6 +79,9 @@ export async function makeRepository(
   ])
   const { stdout } = await $({ cwd: directory })`apt-ftparchive ${digests} packages .`
   const text = session.dryRun ? '' : orderIndex(stdout, packages)
-  await act(`write ${directory}/Packages`, () => writeFile(join(directory, 'Packages'), text))
+  await act(`write ${directory}/Packages and Release`, async () => {
+    await writeFile(join(directory, 'Packages'), text)
+    await writeFile(join(directory, 'Release'), releaseFile(codename, text))
+  })
   return `deb [trusted=yes] copy:${encodeURI(directory)} ./`
 }

@@ -2,7 +2,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { parseSuperblock } from '../../lib/compare/ext.ts'
 
-/** Of dumpe2fs 1.47, shortened. */
+/** Of e2fsprogs 1.47, shortened. */
 const TEXT = `Filesystem volume name:   rootfs
 Last mounted on:          <not available>
 Filesystem UUID:          c547297e-d38f-46d2-ba12-9925e7b40ac5

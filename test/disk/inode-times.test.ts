@@ -10,11 +10,11 @@ inodes('are set for those that files have, from the first to the last', () => {
       'sif <12> atime @1700000000\nsif <12> ctime @1700000000\n',
   )
 })
-inodes('are counted by what dumpe2fs says', () => {
+inodes('are counted by what debugfs says', () => {
   assert.is(
     usedInodes('Inode count:              647168\nFree inodes:              621252\n'),
     25916,
   )
-  assert.throws(() => usedInodes('Inode count: 100\n'), /dumpe2fs counts no inodes/)
+  assert.throws(() => usedInodes('Inode count: 100\n'), /debugfs counts no inodes/)
 })
 inodes.run()

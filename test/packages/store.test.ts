@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { LockedPackage } from '../../lib/packages/lock.ts'
-import { orderIndex } from '../../lib/packages/repository.ts'
+import { orderIndex, releaseFile } from '../../lib/packages/repository.ts'
 import { fetchWords, fileOf, missingFrom, newestOf } from '../../lib/packages/store.ts'
 import { inTemporaryDir } from '../temporary.ts'
 
@@ -74,3 +74,13 @@ index('names a package that is not in it', () => {
   assert.throws(() => orderIndex(stanza(a), [a, b]), /Cannot read package b_/)
 })
 index.run()
+
+const release = suite('releaseFile()')
+release('names the release, by which mmdebstrap finds what is essential, and the index', () => {
+  const text = releaseFile('bookworm', 'Package: a\n')
+  assert.match(text, /^Codename: bookworm$/m)
+  const [, digest, bytes] = /^ ([0-9a-f]{64}) (\d+) Packages$/m.exec(text)!
+  assert.is(digest, createHash('sha256').update('Package: a\n').digest('hex'))
+  assert.is(bytes, '11')
+})
+release.run()
