@@ -146,7 +146,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 }
 command('goes through a proxy to a server with TLS, whose certificate it checks', () =>
   withServer(new ImgapiStandIn(), async (url, server) => {
-    const owner = sshpk.parsePrivateKey(await readFile(key.path), 'ssh-private')
+    const owner = sshpk.generatePrivateKey('ecdsa')
     const host = sshpk.identityForHost('imgapi.example.com')
     const cert = sshpk.createSelfSignedCertificate(host, owner, { ca: true }).toString('pem')
     await writeFile(join(dir, 'ca.pem'), cert)
