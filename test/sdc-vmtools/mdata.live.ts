@@ -188,6 +188,20 @@ faults('is not misled by refusals of what was on the line before', async () => {
   )
   assert.is(metadata.get('new'), 'x')
 })
+faults('is not misled by one that comes as the answer to its greeting', async () => {
+  const metadata = new Metadata(VALUES)
+  await withPeer(
+    (socket) => {
+      const session = new MetadataSession(metadata)
+      socket.on('data', (data) => {
+        if (String(data).startsWith('NEGOTIATE')) socket.write('invalid command\n')
+        socket.write(session.feed(data as Buffer))
+      })
+    },
+    async () => assert.is((await run('mdata-put', ['late', 'x'])).status, 0),
+  )
+  assert.is(metadata.get('late'), 'x')
+})
 faults('says what is missing where there is no service at all', async () => {
   const { status, stderr } = await run('mdata-get', ['a'])
   assert.is(status, 2)

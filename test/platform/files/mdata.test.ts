@@ -323,6 +323,20 @@ faults('is not misled by refusals of what was on the line before', async () => {
   )
   assert.is(metadata.get('new'), 'x')
 })
+faults('is not misled by one that comes as the answer to its greeting', async () => {
+  const metadata = new Metadata(VALUES)
+  await withPeer(
+    (client) => {
+      const session = new MetadataSession(metadata)
+      client.on('data', (data) => {
+        if (String(data).startsWith('NEGOTIATE')) client.write('invalid command\n')
+        client.write(session.feed(data as Buffer))
+      })
+    },
+    async () => assert.is((await run('mdata-put', ['late', 'x'], { device: socket })).status, 0),
+  )
+  assert.is(metadata.get('late'), 'x')
+})
 faults('takes a FAILURE of the greeting for version 1, and undoes the dots', async () => {
   await withPeer(
     (client) =>
