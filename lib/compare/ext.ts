@@ -46,6 +46,9 @@ export async function readSuperblock(
   return parseSuperblock(`${own.stdout}\n${journal.stdout}`, options)
 }
 
+/** Where the files of a disk are mounted, below a directory for what is made of it. */
+export const mountOf = (work: string) => join(work, 'root')
+
 /** The words of tar: everything as it is, no time clamped, nothing left out. */
 function tarWords(root: string): string[] {
   return [
@@ -67,7 +70,7 @@ export async function readExtFiles(
   scope: Scope,
   options: ReadTarOptions,
 ): Promise<Files> {
-  const root = join(work, 'root')
+  const root = mountOf(work)
   await mountExt(disk, offset, root, scope, { leaveJournal: true })
   return readTarFiles(outputBytes(tarWords(root), `read the files of "${shown}"`), shown, options)
 }

@@ -4,6 +4,7 @@ import type { Scope } from '../cli/scope.ts'
 import { findRoot, type RootPlace } from '../disk/root-place.ts'
 import { type OpenDisk, openDisk, type Range } from './byte-ranges.ts'
 import { type Difference, notCompared, type Part } from './difference.ts'
+import { mountOf } from './ext.ts'
 import { readTable, type Region, regionsOf, type Table } from './partitions.ts'
 
 export type CompareOptions = { ignoreTimes: boolean; diff: boolean }
@@ -55,12 +56,13 @@ export function bytesDiffer({ a, ranges }: Pair): Difference[] {
 /**
  * A reason why something can't be read, as a part; errors of this machine or the operator's wish pass.
  *
- * @param sides those whose disks it may speak of: by paths of ours, which tell an operator nothing
+ * @param sides those whose disks it may speak of: or of their mounts: by paths of ours, which tell an operator nothing
  */
 export function unreadable(part: string, error: unknown, sides: readonly Side[]): Part {
   if (!(error instanceof BuildError) || error.exitStatus !== 1) throw error
   const says = sides.reduce(
-    (text, { disk, shown }) => text.replaceAll(disk.path, shown),
+    (text, { disk, shown, work }) =>
+      text.replaceAll(disk.path, shown).replaceAll(mountOf(work), shown),
     error.message,
   )
   return notCompared(part, says)
