@@ -2,10 +2,12 @@
  * An ext file system in a disk file, mounted by fuse2fs to be read: no loop device, no rights of root.
  */
 import { existsSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, stat } from 'node:fs/promises'
 import { HostError } from '../cli/errors.ts'
+import { log } from '../cli/log.ts'
 import { $, act } from '../cli/run.ts'
 import type { Scope } from '../cli/scope.ts'
+import { session } from '../cli/session.ts'
 import { tool } from '../host/tools.ts'
 
 const FUSE = '/dev/fuse'
@@ -23,6 +25,17 @@ export function checkFuse(device = FUSE): void {
   throw new HostError(`Cannot take files out of a disk: this machine has no ${device}`, {
     hint: 'Run: modprobe fuse; a container has to be given the device (--device /dev/fuse)',
   })
+}
+
+/** Inode of an ext file system's uppermost directory. */
+const ROOT_INODE = 2
+
+let warned = false
+/** fuse2fs 1.47.2 has libfuse make the numbers of inodes up: two names of a file have two. */
+async function warnOfHardLinks(directory: string): Promise<void> {
+  if (warned || session.dryRun || (await stat(directory)).ino === ROOT_INODE) return
+  warned = true
+  log.warn("This machine's fuse2fs does not tell hard links: every name is a file of its own")
 }
 
 /** A journal that was not played back is left as it is; fuse2fs 1.47 refuses such a file system otherwise. */
@@ -50,4 +63,5 @@ export async function mountExt(
   // Whoever runs this reads what is root's.
   const options = ['ro', 'fakeroot', ...(leaveJournal ? [AS_IT_IS] : []), `offset=${offset}`]
   await $`fuse2fs -o ${options.join(',')} ${disk} ${directory}`
+  await warnOfHardLinks(directory)
 }
