@@ -33,6 +33,7 @@ export const tool = (name: string, apt: string, why: string, pkgsrc?: string): T
 
 export const TOOLS = {
   mmdebstrap: tool('mmdebstrap', 'mmdebstrap', 'installs packages into a directory'),
+  mount: tool('mount', 'mount', 'gives packages their /proc while they are installed'),
   aptFtparchive: tool('apt-ftparchive', 'apt-utils', 'makes an index of the packages'),
   qemuImg: tool('qemu-img', 'qemu-utils', 'finds the parts of a disk that hold data'),
   sfdisk: tool('sfdisk', 'fdisk', 'writes the partition table'),
