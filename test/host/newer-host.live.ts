@@ -42,7 +42,7 @@ newer.before(async () => {
   const mirrors = machineMirrors()
   const sources = mirrors[1] === undefined ? [] : [`deb ${mirrors[1]} trixie main`]
   // npm's packages are those of this checkout: Debian's npm would bring five hundred more of its own.
-  const packages = 'nodejs,git,mount,ca-certificates'
+  const packages = 'nodejs,git,ca-certificates'
   const words = ['--quiet', '--variant=apt', `--include=${packages}`, 'trixie', host, ...sources]
   execFileSync('mmdebstrap', words, { stdio: ['ignore', 'ignore', 'inherit'] })
   for (const file of ['/etc/resolv.conf', '/etc/hosts']) await copyFile(file, join(host, file))
