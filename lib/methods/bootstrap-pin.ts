@@ -201,6 +201,9 @@ export async function pinPackages(
   const { recipe, scope } = build
   const offline = recipe.offline || !fetched
   const { locked } = recipe
+  // While apt is at work, which takes one processor.
+  const asked = toolVersions(tools)
+  asked.catch(() => {}) // told where it is awaited
   const chosen = await step('Choose packages', () =>
     locked === undefined ? choose(build, offline) : takeLocked(build, locked),
   )
@@ -221,7 +224,7 @@ export async function pinPackages(
       fetchPackages(missing, { apt, scope, store, places, explainApt: mmdebstrapError }, report),
     )
   }
-  const versions = await toolVersions(tools)
+  const versions = await asked
   if (locked !== undefined) compareTools(lock, versions, locked)
   const dated = session.dryRun ? undefined : await newestOf(store, lock.packages)
   const newest = dated ?? build.epochSeconds
