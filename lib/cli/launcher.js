@@ -240,9 +240,10 @@ function isFresh(bundle) {
 }
 
 /**
- * A file with everything of this project that it imports as one file of JavaScript: loaded module by module
- * a command takes four times as long to start, and no less by a Node that reads TypeScript itself. Made when it is missing or older than a source. What is not this
- * project's, a test's own file, is bundled for once, as is everything where nothing can be kept.
+ * A file with everything of this project that it imports as one file of JavaScript: loaded module by module a command
+ * takes four times as long to start, also with a Node that reads TypeScript itself. Made when it is missing or older
+ * than a source. What is not this project's, a test's own file, is bundled for once, as is everything where nothing
+ * can be kept.
  * @param {string} file
  * @returns {Promise<{ path: string, directory?: string }>} a directory is to be removed
  */

@@ -56,7 +56,7 @@ export function bytesDiffer({ a, ranges }: Pair): Difference[] {
 /**
  * A reason why something can't be read, as a part; errors of this machine or the operator's wish pass.
  *
- * @param sides those whose disks it may speak of: or of their mounts: by paths of ours, which tell an operator nothing
+ * @param sides those whose disks or mounts it may speak of: by paths of ours, which tell an operator nothing
  */
 export function unreadable(part: string, error: unknown, sides: readonly Side[]): Part {
   if (!(error instanceof BuildError) || error.exitStatus !== 1) throw error

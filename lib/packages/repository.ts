@@ -39,8 +39,8 @@ export function orderIndex(index: string, packages: readonly LockedPackage[]): s
 }
 
 /**
- * What says of which release it is: from 1.4 on mmdebstrap finds the essential packages by that. It is no older than any
- * clock, and nothing of it gets into a system.
+ * What says of which release it is: mmdebstrap 1.5.7, of Debian 13, finds the essential packages by that. Its date is
+ * in no clock's future; nothing of it gets into a system.
  */
 export function releaseFile(codename: string, index: string): string {
   const digest = createHash('sha256').update(index).digest('hex')
