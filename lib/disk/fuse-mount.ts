@@ -33,7 +33,12 @@ const ROOT_INODE = 2
 let warned = false
 /** fuse2fs 1.47.2 has libfuse make the numbers of inodes up: two names of a file have two. */
 async function warnOfHardLinks(directory: string): Promise<void> {
-  if (session.dryRun || (await stat(directory)).ino === ROOT_INODE || warned) return
+  if (session.dryRun) return
+  const inode = await stat(directory).then(
+    ({ ino }) => ino,
+    () => undefined, // damaged: who reads it says so
+  )
+  if (inode === undefined || inode === ROOT_INODE || warned) return
   warned = true
   log.warn("This machine's fuse2fs does not tell hard links: every name is a file of its own")
 }
