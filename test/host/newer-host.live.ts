@@ -37,8 +37,8 @@ function onHost(script: string) {
   return { status, stdout, stderr }
 }
 
-const newer = suite('a host with Debian 13')
-newer.before(async () => {
+/** Not in before(): what goes wrong there uvu does not tell. */
+async function makeHost() {
   const mirrors = machineMirrors()
   const sources = mirrors[1] === undefined ? [] : [`deb ${mirrors[1]} trixie main`]
   // npm's packages are those of this checkout: Debian's npm would bring five hundred more of its own.
@@ -48,7 +48,15 @@ newer.before(async () => {
   for (const file of ['/etc/resolv.conf', '/etc/hosts']) await copyFile(file, join(host, file))
   execFileSync('git', ['clone', '--quiet', root, join(host, CHECKOUT)])
   execFileSync('cp', ['-a', join(root, 'node_modules'), join(host, CHECKOUT)])
-})
+}
+try {
+  await makeHost()
+} catch (error) {
+  await remove()
+  throw error
+}
+
+const newer = suite('a host with Debian 13')
 newer.after(remove)
 
 newer('builds an image, with programs that it installs', async () => {

@@ -79,7 +79,7 @@ export async function makeKey(
 ): Promise<MadeKey> {
   const { privateKey } =
     kind === 'rsa'
-      ? // Small, as some 700 requests are signed with it: not its strength is tested.
+      ? // Small, as every request is signed with it: not its strength is tested.
         generateKeyPairSync('rsa', { modulusLength: 1024 })
       : generateKeyPairSync('ed25519')
   const pem = privateKey.export({ type: 'pkcs8', format: 'pem' })
