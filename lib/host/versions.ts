@@ -15,10 +15,28 @@ export function versionIn(output: string): string | undefined {
   return /(?<![\w.])v?(\d+(?:\.\d+)+[\w.+~-]*)/.exec(output)?.[1]?.replace(/[.-]+$/, '')
 }
 
-async function versionOf(program: string): Promise<string | undefined> {
+/** By path: a program that is put on this machine while a build runs has another one, or is asked then. */
+const asked = new Map<string, Promise<string | undefined>>()
+
+async function ask(program: string): Promise<string | undefined> {
   const words = [program, ASK[program] ?? '--version']
   const { stdout, stderr } = await $({ nothrow: true, readOnly: true })`${words}`
   return versionIn(`${stdout}\n${stderr}`)
+}
+
+/**
+ * The version of a program, asked once in a build: some that are scripts take half a second for the answer.
+ *
+ * @returns undefined where it isn't on this machine, or does not say
+ */
+export async function versionOf(program: string): Promise<string | undefined> {
+  const path = findTool(program)
+  if (path === undefined) return undefined
+  const known = asked.get(path)
+  if (known) return known
+  const answer = ask(program)
+  asked.set(path, answer)
+  return answer
 }
 
 /**
@@ -26,7 +44,7 @@ async function versionOf(program: string): Promise<string | undefined> {
  */
 export async function toolVersions(tools: readonly Tool[]): Promise<Record<string, string>> {
   const names = [...new Set(tools.map(({ name }) => name))]
-    .filter((name) => !name.startsWith('/') && findTool(name) !== undefined)
+    .filter((name) => !name.startsWith('/'))
     .sort()
   const versions = await Promise.all(
     names.map(async (name) => [name, await versionOf(name)] as const),
