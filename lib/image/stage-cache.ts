@@ -55,14 +55,14 @@ export async function findStage(
  * Take a result that an earlier build has kept. One that is damaged, as after a power cut, is taken away.
  *
  * @param take gets its directory
- * @param target what `take` makes
+ * @param target what `take` makes, where that is a file or a directory
  * @returns false: it has to be made
  */
 export async function takeStage(
   cache: StageCache,
   stage: string,
   key: string | undefined,
-  target: string,
+  target: string | undefined,
   take: (kept: string) => Promise<void>,
 ): Promise<boolean> {
   const kept = key && (await findStage(cache, stage, key))
@@ -74,7 +74,7 @@ export async function takeStage(
     stopSignal().throwIfAborted()
     if (saysFull(error)) throw error
     log.warn(`The stage "${stage}" in ${kept} is damaged: it is made anew`)
-    await rm(target, { recursive: true, force: true })
+    if (target !== undefined) await rm(target, { recursive: true, force: true })
     await dropStage(cache, stage, key)
     return false
   }

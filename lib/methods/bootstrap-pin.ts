@@ -23,6 +23,7 @@ import { choosePackages } from '../packages/choose.ts'
 import { checkLockFits, packagesDigest, type PackageLock, readLock } from '../packages/lock.ts'
 import { fetchPackages, missingFrom, newestOf, salvage } from '../packages/store.ts'
 import { builderMode, keyringOf, packagesOf } from './bootstrap-host.ts'
+import { chooseOnce } from './earlier-choice.ts'
 import type { Build, Pin } from './method.ts'
 import { defaultSourcesWords, signedBy, sourceLines } from './mmdebstrap.ts'
 import { mmdebstrapError, releaseIsGone } from './mmdebstrap-output.ts'
@@ -53,6 +54,9 @@ async function sourcesOf({ distro, recipe, work }: Build, mirror: Mirror): Promi
 
 type Lists = { apt: Apt; sources: string[]; lists: string }
 
+/** Without the cache of what the lists say: who chooses packages makes it, if they have to be chosen anew. */
+const UPDATE = ['update', '--option=pkgCacheFile::Generate=false']
+
 /** apt with the lists of the first mirror that has the release. */
 async function openLists(build: Build, directory: string, offline: boolean): Promise<Lists> {
   const { recipe } = build
@@ -76,8 +80,7 @@ async function openLists(build: Build, directory: string, offline: boolean): Pro
       })
     }
     await act(`make ${lists}`, () => makeParents(join(lists, 'partial')))
-    const update = () => apt({ nothrow: true })`apt-get update`
-    const { exitCode, stdout, stderr } = await update()
+    const { exitCode, stdout, stderr } = await apt({ nothrow: true })`apt-get ${UPDATE}`
     const output = `${stdout}\n${stderr}`
     // apt takes a list that it can't renew for a warning.
     if (exitCode === 0 && !/^(W: Failed to fetch|Err:)/m.test(output)) {
@@ -103,21 +106,21 @@ async function choose(build: Build, offline: boolean): Promise<Choice> {
   const alone = session.dryRun ? <T>(_: string, work: () => Promise<T>) => work() : withLock
   return alone(lock, async () => {
     const { apt, sources, lists } = await openLists(build, directory, offline)
-    const chosen = await choosePackages(apt, recipe.packages, mmdebstrapError)
     const materials = await listMaterials(sources, lists)
-    const made: PackageLock = {
-      lock: 1,
+    const about = {
+      lock: 1 as const,
       distro: distro.name,
       release: recipe.release.version,
       arch: recipe.arch,
       epoch: 0, // told below, when the packages are there
       requested: recipe.packages.toSorted(),
-      required: chosen.required,
-      installedBytes: chosen.installedBytes,
       sources: sourcesOfMaterials(materials),
-      packages: chosen.packages,
       tools: {},
     }
+    const made = await chooseOnce(build.stages, about, sources, async () => ({
+      ...about,
+      ...(await choosePackages(apt, recipe.packages, mmdebstrapError)),
+    }))
     return { apt, sources, lists, lock: made, materials }
   })
 }

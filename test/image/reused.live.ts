@@ -1,7 +1,7 @@
 /** What of an earlier build is taken when only a part has changed, and what of it is not. */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { chmod, open, readdir, truncate, writeFile } from 'node:fs/promises'
+import { chmod, open, readdir, readFile, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { build, placeOf } from '../builds.ts'
 import { warmCache, workDir } from '../live.ts'
@@ -13,6 +13,14 @@ const script = join(dir, 'customize.sh')
 const reusing = suite('stages of an earlier build')
 reusing.before(() => warmCache(join(dir, 'cache'), { image: true }))
 reusing.after(remove)
+reusing('have the packages that were chosen, while the lists are the same', async () => {
+  const offline = [...here.words, '--offline'] // the lists stay as they are
+  const chosen = await build({ ...here, words: offline })
+  const again = await build({ ...here, words: offline })
+  assert.match(again.said, /lists have not changed: the packages are those of an earlier build/)
+  assert.is(await readFile(again.lock, 'utf8'), await readFile(chosen.lock, 'utf8'))
+  assert.is(again.image.sha1, chosen.image.sha1)
+})
 reusing('are used again as far as they are the same', async () => {
   // The archive may be another one than when the cache was filled, and become another one as this runs.
   const { lock } = await build(here)
