@@ -171,13 +171,17 @@ for (const [method, there, missing] of [
 for (const [stages, there, missing] of [
   [
     ['fetch'],
-    /apt-get update$[^]*apt-get install --yes --print-uris/m,
+    /apt-get update --option=pkgCacheFile::Generate=false$[^]*apt-get install --yes --print-uris/m,
     /mkfs|--verbose|imgmanifest/,
   ],
   // Before tools that this machine lacks are installed, the machine's own lists are read.
   [['image'], /apt-get install [^]*mmdebstrap --verbose/, /^(?!DEBIAN_FRONTEND).*apt-get update/m],
   [['iso'], /^# Method bootstrap needs no answers$/m, /mmdebstrap/],
-  [['fetch', 'image'], /apt-get update$[^]*mmdebstrap --verbose/m, /Method bootstrap/],
+  [
+    ['fetch', 'image'],
+    /apt-get update --option=pkgCacheFile::Generate=false$[^]*mmdebstrap --verbose/m,
+    /Method bootstrap/,
+  ],
 ] as const) {
   dry(`runs only what ${stages.join(' ')} needs`, () =>
     inTemporaryDir(async (dir) => {
