@@ -1,10 +1,13 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { utimes, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { withLock } from '../../lib/host/lock.ts'
+import { ownedName } from '../../lib/cli/owned.ts'
+import { takeAway, withLock } from '../../lib/host/lock.ts'
 import { inTemporaryDir } from '../temporary.ts'
 
 const lock = suite('withLock()')
@@ -38,6 +41,55 @@ lock('of somebody who was killed stands in nobody else’s way', () =>
     const old = new Date(Date.now() - 60_000)
     await utimes(`${path}.lock`, old, old)
     assert.is(await withLock(path, () => Promise.resolve('in')), 'in')
+  }),
+)
+/** What a process that has ended leaves. */
+const dead = () => ownedName('lock').replace(`-${process.pid}-`, `-${spawnSync('true').pid}-`)
+const rightTo = (path: string, held: string) =>
+  `${path}.lock.${createHash('sha256').update(held).digest('hex').slice(0, 16)}`
+
+lock('of somebody who was killed is taken away by him alone who has the right to', () =>
+  inTemporaryDir(async (dir) => {
+    const path = join(dir, 'file')
+    const held = dead()
+    await writeFile(`${path}.lock`, held)
+    await writeFile(rightTo(path, held), ownedName('right')) // as one has it who is at it
+    const waiting = withLock(path, () => readFile(`${path}.lock`, 'utf8'))
+    await delay(100)
+    assert.is(await readFile(`${path}.lock`, 'utf8'), held)
+    // That one takes it away, and somebody else is faster.
+    await writeFile(`${path}.lock`, ownedName('lock'))
+    await rm(rightTo(path, held))
+    await delay(100)
+    assert.ok(existsSync(`${path}.lock`))
+    await rm(`${path}.lock`)
+    assert.is.not(await waiting, held)
+    assert.equal(await readdir(dir), [])
+  }),
+)
+lock('that was seen as nobody’s, and has been taken over since, is not taken away', () =>
+  inTemporaryDir(async (dir) => {
+    const path = join(dir, 'file.lock')
+    await writeFile(path, ownedName('lock'))
+    await takeAway(path, dead())
+    assert.equal(await readdir(dir), ['file.lock'])
+  }),
+)
+lock('whose owner was killed while it took another one over is taken over too', () =>
+  inTemporaryDir(async (dir) => {
+    const path = join(dir, 'file')
+    const held = dead()
+    await writeFile(`${path}.lock`, held)
+    await writeFile(rightTo(path, held), dead())
+    assert.is(await withLock(path, () => Promise.resolve('in')), 'in')
+    assert.equal(await readdir(dir), [])
+  }),
+)
+lock('that another one has taken over is not released', () =>
+  inTemporaryDir(async (dir) => {
+    const path = join(dir, 'file')
+    await withLock(path, () => writeFile(`${path}.lock`, 'of another'))
+    assert.is(await readFile(`${path}.lock`, 'utf8'), 'of another')
   }),
 )
 lock('of somebody at work is theirs, though the clock was set ahead', () =>
