@@ -2,8 +2,8 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { execFileSync } from 'node:child_process'
-import { readdir, stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { readdir, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { type Golden, buildGolden } from '../golden.ts'
 import { assertNothingLeft, leftovers, workDir } from '../live.ts'
 
@@ -43,5 +43,16 @@ image('is a qcow2 file that qemu-img finds sound, small and of the size that was
   const check = json('check')
   assert.is(check['check-errors'], 0)
   assert.ok(check['compressed-clusters'] > 0)
+})
+image('is the same bytes when the same packages are set up again', async () => {
+  const [own] = await readdir(join(dir, 'cache/stages'))
+  const stages = join(dir, 'cache/stages', own!)
+  const names = await readdir(stages)
+  for (const name of names.filter((one) => /^(system|image)-/.test(one))) {
+    await rm(join(stages, name), { recursive: true })
+  }
+  const again = await buildGolden(dir, ['--locked', built.lock])
+  assert.is(again.image.sha256, built.image.sha256)
+  assert.not.equal(again.image.path, built.image.path)
 })
 image.run()
