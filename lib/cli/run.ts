@@ -24,6 +24,8 @@ export type RunOptions = {
   cwd?: string
   /** Added to the environment. */
   env?: Record<string, string>
+  /** It gets no more of the operator's environment than it takes to find programs, files and proxies. */
+  bare?: boolean
   /** Called with each line that the program prints on either stream. */
   onLine?: (line: string) => void
   /** Resolve on any exit status. */
@@ -93,7 +95,7 @@ async function start(options: RunOptions, pieces: TemplateStringsArray, words: W
         // No shell between us and the program.
         prefix: options.umask === undefined ? 'exec ' : `umask ${options.umask}; exec `,
         quote: shellWord,
-        env: { ...process.env, LC_ALL: 'C', ...options.env },
+        env: { ...inherited(options.bare), LC_ALL: 'C', ...options.env },
         ...(options.cwd !== undefined && { cwd: options.cwd }),
         // zx would give an inherited terminal otherwise, and a program may then ask a question.
         stdio: [
@@ -123,6 +125,17 @@ async function start(options: RunOptions, pieces: TemplateStringsArray, words: W
   const exitCode = output.exitCode ?? 1
   if (exitCode !== 0 && !options.nothrow) throw failure(command, output)
   return { stdout, stderr, exitCode, ...(output.signal && { signal: output.signal }) }
+}
+
+/** By which programs take options that nobody here has given: of tar, zstd, xz, mtools, and what reads POSIX's. */
+const OPTIONS = /^(TAR_OPTIONS|ZSTD_(CLEVEL|NBTHREADS)|XZ_(OPT|DEFAULTS)|MTOOLSRC|POSIXLY_CORRECT)$/
+const BARE = /^(PATH|HOME|USER|LOGNAME|TMPDIR|LD_LIBRARY_PATH|(https?|ftp|all|no)_proxy)$/i
+
+/** What a program sees of the operator's environment. */
+function inherited(bare = false): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => (bare ? BARE.test(name) : !OPTIONS.test(name))),
+  )
 }
 
 /** zx asks for the place of each call, which is shown nowhere: with source maps that takes 30 ms. */

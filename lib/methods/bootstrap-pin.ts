@@ -45,7 +45,7 @@ async function sourcesOf({ distro, recipe, work }: Build, mirror: Mirror): Promi
   const words = defaultSourcesWords(mode, codename, components)
   // What it leaves when it is ended goes with the build. The users of a name space can't get at that place.
   const env: Record<string, string> = mode === 'root' ? { TMPDIR: work } : {}
-  const { stdout, stderr } = await $({ nothrow: true, env })`${words}`
+  const { stdout, stderr } = await $({ nothrow: true, bare: true, env })`${words}`
   const output = `${stdout}\n${stderr}` // what a hook prints comes on either
   const lines = output.split('\n').filter((line) => line.startsWith('deb '))
   if (lines.length === 0 && !session.dryRun) throw mmdebstrapError(output)

@@ -115,7 +115,9 @@ async function runMmdebstrap(
   const { exitCode, stdout, stderr } = await $({
     nothrow: true,
     ...(input !== undefined && { input }),
-    umask: '022', // modes of what is made in there are the system's, not the operator's affair
+    // The system's own affair, not the operator's: modes of what is made in there, and what scripts see.
+    umask: '022',
+    bare: true,
     env: {
       ...recipe.proxyEnv,
       TMPDIR: work,

@@ -31,6 +31,22 @@ running('gives no standard input unless told, and the C locale', async () => {
   assert.is((await $`printenv LC_ALL`).stdout, 'C\n')
   assert.is((await $({ env: { A: '1' } })`printenv A`).stdout, '1\n')
 })
+running('passes no options on that other programs have in the environment', async () => {
+  Object.assign(process.env, { TAR_OPTIONS: '--verbose', OWN_VARIABLE: 'own', http_proxy: 'p' })
+  try {
+    const lines = async (bare: boolean) =>
+      (await $({ bare, env: { A: '1' } })`env`).stdout.split('\n')
+    const all = await lines(false)
+    assert.ok(all.includes('OWN_VARIABLE=own') && all.includes('A=1'))
+    assert.not.ok(all.some((line) => line.startsWith('TAR_OPTIONS')))
+    const bare = await lines(true)
+    assert.ok(['A=1', 'LC_ALL=C', 'http_proxy=p'].every((line) => bare.includes(line)))
+    assert.ok(bare.some((line) => line.startsWith('PATH=')))
+    assert.not.ok(bare.some((line) => /^(OWN_VARIABLE|TAR_OPTIONS)=/.test(line)))
+  } finally {
+    for (const name of ['TAR_OPTIONS', 'OWN_VARIABLE', 'http_proxy']) delete process.env[name]
+  }
+})
 running('fails with the command and its last words', async () => {
   try {
     await $`sh -c ${'echo one >&2; echo two >&2; exit 7'}`

@@ -79,6 +79,10 @@ reproducing('give the same bytes at another place, on a disk, by the lock', asyn
     LANG: 'de_DE.UTF-8',
     HOME: join(dir, 'there'),
     PATH: pathWithNode(24, dir),
+    // Of scripts in the guest, and of programs of this machine.
+    MIRROR: 'http://mirror.invalid/debian',
+    COMPRESSLEVEL: '1',
+    TAR_OPTIONS: '--mtime=@0',
   }
   const second = await build(there, more, env)
   assert.match(second.said, /^Install packages: /m)
