@@ -34,6 +34,7 @@ import type { Made } from './makers.ts'
 import { copyLog } from './copy-log.ts'
 import type { Media } from '../media/media.ts'
 import { LOCK } from '../packages/lock.ts'
+import { copyInputs } from './inputs.ts'
 import { checkDraft, imageManifest, writeManifest } from './manifest.ts'
 import { checkWritable, makeOutputDir } from './output-dir.ts'
 import { datedRecipe, type Recipe, resolveRecipe } from './recipe.ts'
@@ -219,7 +220,8 @@ async function createImage(
   options: { fetched: boolean },
 ): Promise<Result> {
   await sweepStages(given.stages)
-  const build = await pinned(method, given, options)
+  const copied = { ...given, recipe: await copyInputs(given.recipe, given.scope) }
+  const build = await pinned(method, copied, options)
   const { distro, recipe, scope } = build
   const output = await makeOutputDir(scope, {
     output: recipe.output,

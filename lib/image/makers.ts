@@ -7,6 +7,7 @@ import { act } from '../cli/run.ts'
 import { stopSignal } from '../cli/session.ts'
 import { makeDisk } from '../disk/disk.ts'
 import { seededGuid } from '../disk/identity.ts'
+import { TOOLS } from '../host/tools.ts'
 import type { Build, Filled, Host, Method } from '../methods/method.ts'
 import type { ImageFormat } from '../targets/target.ts'
 import { copyLog } from './copy-log.ts'
@@ -15,6 +16,7 @@ import { describeCompressor, gzip } from './gzip.ts'
 import { type ImageFile, writeImageFile } from './image-file.ts'
 import { plainFile } from './plain-file.ts'
 import { compressionOf, writeQcow2 } from './qcow2.ts'
+import { keyOf } from './stage-cache.ts'
 import { writeZvolImage } from './zvol-image.ts'
 
 export type Made = Filled & { image: ImageFile; guid?: bigint }
@@ -29,13 +31,12 @@ export type Maker = (
 
 export const makers: Record<ImageFormat, Maker> = {
   async 'zfs.gz'(method, build, host, path, options) {
-    const { recipe, scope, work, seed, key, pin } = build
+    const { recipe, scope, work, seed, pin } = build
     const disk = await makeDisk(recipe.disk, work, scope)
     const done = await logged(build, () => method.fill(build, host, disk.path, options))
     const snapshot = await disk.snapshot({
       name: `zones/${recipe.fileName}@final`,
-      // Of the content, not of the recipe: receivers take two snapshots of one guid for the same.
-      guid: seededGuid((pin ? key : done.identity) ?? seed, 'snapshot'),
+      guid: seededGuid((pin ? diskKey(build) : done.identity) ?? seed, 'snapshot'),
       createdAtSeconds: build.epochSeconds,
     })
     const image = await step('Write the image', (report) => writeZvolImage(snapshot, path, report))
@@ -68,6 +69,20 @@ export const makers: Record<ImageFormat, Maker> = {
     )
     return { ...done, image }
   },
+}
+
+/** Programs that write a disk: another version may write other bytes of the same system. */
+const WRITERS = [TOOLS.sfdisk, TOOLS.mkfsExt4, TOOLS.debugfs, TOOLS.mkfsVfat, TOOLS.mcopy]
+
+/** All that a disk depends on whose system is known beforehand: receivers take two snapshots of one guid for the same. */
+export function diskKey({
+  key,
+  pin,
+  recipe,
+}: Pick<Build, 'key' | 'pin' | 'recipe'>): string | undefined {
+  if (key === undefined) return undefined
+  const versions = WRITERS.map(({ name }) => pin?.lock.tools[name])
+  return keyOf([key, recipe.disk.bytes, recipe.disk.blockBytes, versions])
 }
 
 /** The console of a machine is kept however the work went, where Jenkins looks for it. */

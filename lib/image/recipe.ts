@@ -3,6 +3,7 @@
  */
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { architectures } from '../../distros/architectures.ts'
 import {
   type Arch,
@@ -71,6 +72,8 @@ export type Recipe = {
   customKernel: string | undefined
   packages: string[]
   customize: string | undefined
+  /** Directory of this project's files for guests: the checkout, or a copy of these (copyInputs). */
+  project: string
   /** What the system may hold on purpose. */
   allowLeftovers: LeftoverName[]
   mirrors: Mirror[]
@@ -220,6 +223,7 @@ export async function resolveRecipe(
       options.customize === undefined
         ? undefined
         : await findOwn('customize script', options.customize),
+    project: fileURLToPath(new URL('../..', import.meta.url)),
     allowLeftovers: options['allow-leftover'],
     mirrors: mirrorsOf(distro, options),
     keyring: await ownKeyring(method, options),

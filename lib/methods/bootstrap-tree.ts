@@ -13,6 +13,7 @@ import { session } from '../cli/session.ts'
 import type { BootFiles } from '../disk/assemble.ts'
 import type { Layout } from '../disk/layout.ts'
 import { dropStage, keepStage, keyOf, takeStage } from '../image/stage-cache.ts'
+import { digestOf } from '../media/media.ts'
 import { packagesDigest } from '../packages/lock.ts'
 import { makeRepository } from '../packages/repository.ts'
 import { builderMode, keyringOf, packagesOf } from './bootstrap-host.ts'
@@ -24,7 +25,7 @@ import { followMmdebstrap, mmdebstrapError } from './mmdebstrap-output.ts'
 import { dateTree, inUnpacked, packTree, restoreTree } from './tree-tar.ts'
 
 /** Raised where the same inputs make something else than before: old results are not found then. */
-const GENERATION = 4
+const GENERATION = 5
 
 /** What a filled root is: a directory for root, a tar file otherwise. */
 export type RootTree = {
@@ -81,12 +82,10 @@ function guestFor({ distro, recipe }: Build, layout: Layout | undefined) {
 }
 
 type Keys = {
-  /** Of the packages, as this user can hold them. */
+  /** Of the packages, as this user can hold them, and as this machine's programs install them. */
   base: string
   /** Of the system, likewise. */
   system: string
-  /** Of what is in the system, whoever builds it. */
-  content: string
 }
 
 /** What the stages depend on. Undefined without a pin, as with --dry-run. */
@@ -96,11 +95,15 @@ export async function treeKeys(
 ): Promise<Keys | undefined> {
   const { pin, recipe, epochSeconds } = build
   if (!pin) return undefined
-  const packages = [GENERATION, packagesDigest(pin.lock), pin.newest, recipe.release.codename]
+  const { mmdebstrap, 'apt-ftparchive': apt } = pin.lock.tools
+  const base = keyOf([
+    GENERATION,
+    packagesDigest(pin.lock),
+    ...[pin.newest, recipe.release.codename, builderMode()],
+    [mmdebstrap, apt],
+  ])
   const guest = await guestContent(guestFor(build, layout))
-  const base = keyOf([packages, builderMode()])
-  const content = keyOf([packages, guest, epochSeconds, layout !== undefined])
-  return { base, content, system: keyOf([base, content]) }
+  return { base, system: keyOf([base, guest, epochSeconds, layout !== undefined]) }
 }
 
 /** Run it. @throws {BuildError} with the package manager's or the script's own words */
@@ -179,6 +182,30 @@ function networkOf(build: Build, keyring: string, offline: boolean) {
   }
 }
 
+/** Digests of what lies beside a tree, which is an archive that has one of its own. */
+const ASIDE = 'aside.json'
+
+/** Keep files beside a tree. */
+export async function keepAside(files: readonly string[], directory: string): Promise<void> {
+  const digests: Record<string, string> = {}
+  for (const file of files) {
+    await copyFile(file, join(directory, basename(file)))
+    digests[basename(file)] = await digestOf(file, 'sha256')
+  }
+  await writeFile(join(directory, ASIDE), JSON.stringify(digests))
+}
+
+/** Bring them back. @throws when one is not what was kept, as after a power cut */
+export async function restoreAside(kept: string, files: readonly string[]): Promise<void> {
+  const digests = JSON.parse(await readFile(join(kept, ASIDE), 'utf8')) as Record<string, string>
+  for (const file of files) {
+    await copyFile(join(kept, basename(file)), file)
+    if ((await digestOf(file, 'sha256')) !== digests[basename(file)]) {
+      throw new Error(`${basename(file)} is not what was kept`)
+    }
+  }
+}
+
 /**
  * The files of the system, from the stages that an earlier build has kept, as far as they are the same.
  *
@@ -190,7 +217,7 @@ export async function makeTree(
   layout: Layout | undefined,
   { offline }: { offline: boolean },
 ): Promise<RootTree> {
-  const { distro, pin, recipe, work, stages, epochSeconds } = build
+  const { distro, pin, recipe, scope, work, stages, epochSeconds } = build
   const mode = builderMode()
   const { efiVendor, point } = packagesOf(distro)
   const { download: boot, files } = bootFiles(work, recipe.arch, efiVendor)
@@ -217,7 +244,7 @@ export async function makeTree(
   const taken = await takeStage(stages, 'system', keys?.system, target, (kept) =>
     step('Take the system of an earlier build', async () => {
       await restoreTree(mode, kept, target)
-      for (const file of aside) await copyFile(join(kept, basename(file)), file)
+      await restoreAside(kept, aside)
     }),
   )
   if (taken) return made(Promise.resolve())
@@ -245,12 +272,13 @@ export async function makeTree(
   const keeping = !keys
     ? Promise.resolve()
     : keepStage(stages, 'system', keys.system, async (directory) => {
-        await act(`keep ${aside.length} files beside the tree in ${directory}`, async () => {
-          for (const file of aside) await copyFile(file, join(directory, basename(file)))
-        })
+        await act(`keep ${aside.length} files beside the tree in ${directory}`, () =>
+          keepAside(aside, directory),
+        )
         await packTree(mode, target, directory, epochSeconds)
       })
-  keeping.catch(() => {}) // it is awaited by who changes the tree
+  // It is awaited by who changes the tree; who is interrupted waits until what it began is taken away.
+  scope.defer('Wait for what is kept', () => keeping.catch(() => {}))
   return made(keeping)
 }
 

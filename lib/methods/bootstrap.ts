@@ -54,7 +54,7 @@ export const bootstrap: Method = {
   seed: (build, { lock }) => seedOf(build, lock),
   async systemKey(build) {
     const hasDisk = build.recipe.format !== 'tgz'
-    return (await treeKeys(build, hasDisk ? layoutOf(build) : undefined))?.content
+    return (await treeKeys(build, hasDisk ? layoutOf(build) : undefined))?.system
   },
   async fill(build, _host, disk, { fetched }) {
     const { recipe, scope, work } = build

@@ -4,7 +4,6 @@
  */
 import { readFile, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { type Distro, systemOf } from '../../distros/distro.ts'
 import { architectures } from '../../distros/architectures.ts'
 import { BuildError } from '../cli/errors.ts'
@@ -44,8 +43,6 @@ import { digestOfFiles, expandFile, guestProxy } from './installer-answers.ts'
 import { keepingSystems, machineSystemKey, onItsDay } from './kept-system.ts'
 import type { Build, Filled, Host, Method } from './method.ts'
 import { packInMachine } from './tar-disk.ts'
-
-const project = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
 
 const wanted = (recipe: Recipe): CloudRecipe => {
   if (recipe.cloud) return recipe.cloud
@@ -223,7 +220,7 @@ function guestWithPackages(distro: Distro, recipe: Recipe, env: Readonly<Record<
   if (!form) throw new Error(`${distro.title} has no method cloud-image`)
   const own = wanted(recipe).kernel
   const packages = (others: GuestScript['env']): GuestScript => ({
-    path: project(`distros/${form.packages}`),
+    path: join(recipe.project, 'distros', form.packages),
     name: basename(form.packages),
     env: {
       ...env,

@@ -12,8 +12,8 @@ async function digestOf(path: string): Promise<string> {
   }
 }
 
-async function scriptContent({ path, name, env }: GuestScript) {
-  return { name, env, sha256: await digestOf(path) }
+async function scriptContent({ path, env }: GuestScript) {
+  return { env, sha256: await digestOf(path) }
 }
 
 /** @throws {BuildError} when a file can't be read */
@@ -37,6 +37,6 @@ export async function guestContent(guest: Guest) {
     ),
     directories: await Promise.all(guest.directories.map(directoryContent)),
     scripts: await Promise.all(scripts.map(scriptContent)),
-    customize: guest.customize?.name,
+    customize: guest.customize !== undefined,
   }
 }

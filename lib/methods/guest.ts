@@ -3,7 +3,6 @@
  * that run there as root, in order.
  */
 import { basename, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { architectures } from '../../distros/architectures.ts'
 import { type Distro, systemOf } from '../../distros/distro.ts'
 import { shellCommand, shellWord } from '../cli/shell-words.ts'
@@ -11,8 +10,6 @@ import type { Recipe } from '../image/recipe.ts'
 import { targetOf } from '../targets/targets.ts'
 import { variablesEnv } from '../targets/variables.ts'
 import { beginLine, endLine, scriptLabel } from './script-failure.ts'
-
-const project = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
 
 /** Where things are put inside the new root while it is set up; removed at the end. */
 export const STAGING = '/var/tmp/hybrid-images'
@@ -76,6 +73,7 @@ export function guestOf(
     FORMAT: recipe.format,
     GUEST_TOOLS: join(STAGING, basename(target.guestTools.directory)),
   }
+  const project = (path: string) => join(recipe.project, path)
   const script = (path: string): GuestScript => ({ path: project(path), name: basename(path), env })
   const ours = (path: string) => script(`distros/${path}`)
   const { customize } = recipe

@@ -3,7 +3,6 @@ import { createHash } from 'node:crypto'
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { Distro, Installer, Release } from '../../distros/distro.ts'
 import { UsageError } from '../cli/errors.ts'
 import { $ } from '../cli/run.ts'
@@ -16,8 +15,6 @@ import { type AnswerValues, fillAnswers } from './answers.ts'
 import { guestAddress } from './guest-address.ts'
 import { guestInMachine } from './guest-in-machine.ts'
 import type { StagedFile } from './guest.ts'
-
-const project = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
 
 /** Where the answers keep the guest's set-up in the initrd. */
 const GUEST = 'hybrid-images/guest'
@@ -57,7 +54,7 @@ export async function answerFiles(
       const names = from.map((part) => (typeof part === 'string' ? part : part[recipe.layout]))
       const texts = await Promise.all(
         names.map(async (name) =>
-          fillAnswers(await readFile(project(`distros/${name}`), 'utf8'), values, name),
+          fillAnswers(await readFile(join(recipe.project, 'distros', name), 'utf8'), values, name),
         ),
       )
       if (to === ownAnswers && own !== undefined) texts.push(await readFile(own, 'utf8'))
