@@ -244,7 +244,8 @@ building(
     assert.is(fetched.status, 0)
     assert.ok(existsSync(fetched.stdout.trim()))
     assert.not(existsSync(join(dir, 'again')))
-    const args = ['12', 'image', '--include', 'rsync', ...own]
+    // The choice of packages too would be taken as the stage has kept it.
+    const args = ['12', 'image', '--include', 'rsync', '--fresh', ...own]
     // What tries the network all the same finds nobody there.
     const env = { http_proxy: 'http://127.0.0.1:9', https_proxy: 'http://127.0.0.1:9', TRACE: '1' }
     const dry = await run('create-image-debian', [...args, '--dry-run'], { env })
