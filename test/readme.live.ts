@@ -1,6 +1,6 @@
 /**
  * README.md stays true: every command in it runs. Builds run with --dry-run here; fresh-clone.live.ts runs the
- * first two commands for real. Some 80 commands start, which is a third of what all fast tests take.
+ * first two commands for real, and ci/buildbot.ts Buildbot's, with other directories. Some 80 commands start, which is a third of what all fast tests take.
  */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'

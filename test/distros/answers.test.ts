@@ -39,8 +39,9 @@ async function told(distro: Distro, argv: string[], medium = netinst): Promise<s
 const readable = (text: string) => text.replaceAll(/^[A-Za-z0-9+/=]{200,}$/gm, 'ARCHIVE')
 
 type Autoinstall = { packages: string[]; proxy: string; storage: { config: { type: string }[] } }
-const schemaFile = new URL('../../../shared/reference/autoinstall-schema.json', import.meta.url)
-const schemaText = await readFile(schemaFile, 'utf8').catch(() => undefined)
+/** The installer's own schema, which is not ours to bring along: who has it names it. */
+const schemaFile = process.env['AUTOINSTALL_SCHEMA']
+const schemaText = schemaFile === undefined ? undefined : await readFile(schemaFile, 'utf8')
 const ajv = addFormats.default(new Ajv({ strict: false }))
 const schema = schemaText === undefined ? undefined : ajv.compile(JSON.parse(schemaText) as object)
 
@@ -71,7 +72,6 @@ for (const distro of distros) {
             assert.ok(autoinstall.packages.includes(one), one)
           }
           assert.is(autoinstall.proxy, 'http://a:3128')
-          // The installer's own schema, where this machine has a copy of it.
           if (schema) assert.ok(schema(autoinstall), JSON.stringify(schema.errors))
         })
       }

@@ -8,7 +8,11 @@ const { dir, remove } = await workDir()
 const before = leftovers()
 
 const images = suite('test-image, more images')
-for (const [release, words] of [['13', ['--hardware', 'legacy']]] as const) {
+const IMAGES = [
+  ['13', ['--hardware', 'legacy']],
+  ['12', ['--hardware', 'bhyve']],
+] as const
+for (const [release, words] of IMAGES) {
   images(`Debian ${release} ${words.join(' ')}`, async () => {
     const output = ['--output', join(dir, 'bits')]
     const built = await run('create-image-debian', [release, ...output, ...machineMirrors()])
