@@ -1,7 +1,9 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { readdirSync, writeFileSync } from 'node:fs'
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Report } from '../../lib/cli/progress.ts'
 import { Scope } from '../../lib/cli/scope.ts'
 import { uploadToDirectory } from '../../lib/publish/directory.ts'
 import { refusal } from '../refusal.ts'
@@ -9,18 +11,20 @@ import { inTemporaryDir } from '../temporary.ts'
 
 const STAMP = 'main-20260508T120000Z-abc'
 
-async function withBuild(use: (dir: string, upload: () => Promise<string[]>) => Promise<void>) {
+type Upload = (report?: Report) => Promise<string[]>
+
+async function withBuild(use: (dir: string, upload: Upload) => Promise<void>) {
   await inTemporaryDir(async (dir) => {
     const directory = join(dir, 'bits/debian-12', STAMP)
     await mkdir(directory, { recursive: true })
     await writeFile(join(directory, 'debian-12.zfs.gz'), 'stream')
     await writeFile(join(directory, 'debian-12.imgmanifest'), '{}')
-    await use(dir, async () => {
+    await use(dir, async (report = () => {}) => {
       const scope = new Scope()
       let failed = true
       try {
         const build = { directory, name: 'debian-12', branch: 'main' }
-        const paths = await uploadToDirectory(build, join(dir, 'srv'), scope, () => {})
+        const paths = await uploadToDirectory(build, join(dir, 'srv'), scope, report)
         failed = false
         return paths
       } finally {
@@ -69,10 +73,19 @@ uploading('does not overwrite another build', () =>
 )
 uploading('leaves nothing behind when it fails', () =>
   withBuild(async (dir, upload) => {
-    // A directory among the files can't be copied as one.
-    await mkdir(join(dir, 'bits/debian-12', STAMP, 'folder'))
-    assert.ok(await upload().catch(() => true))
-    assert.equal(await readdir(join(dir, 'srv/debian-12')).catch(() => []), [])
+    const there = join(dir, 'srv/debian-12')
+    const copied: string[] = []
+    const report: Report = (_, name = '') => {
+      assert.is(readdirSync(there).length, 1, 'it has begun')
+      copied.push(name)
+      if (name.endsWith('.gz')) writeFileSync(join(dir, 'bits/debian-12', STAMP, name), 'otherwise')
+    }
+    assert.match(
+      await refusal(upload(report)),
+      /Cannot upload debian-12\.zfs\.gz to .*: the copy differs from the original/,
+    )
+    assert.equal(copied, ['debian-12.imgmanifest', 'debian-12.zfs.gz'])
+    assert.equal(await readdir(there), [])
   }),
 )
 uploading.run()
