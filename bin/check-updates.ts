@@ -45,7 +45,7 @@ const command = {
   examples: [
     './bin/check-updates',
     "./bin/check-updates --only 'rocky-*' --output /data/bits",
-    './bin/build-images $(./bin/check-updates --json | jq -r \'.[] | select(.state | test("newer|never")) | .name\')',
+    './bin/check-updates --json | jq -r \'.[] | select(.state | test("newer|never")) | .name\' | xargs -r ./bin/build-images',
   ],
 } as const
 

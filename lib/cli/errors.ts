@@ -63,8 +63,8 @@ const REASONS: Record<string, string> = {
 }
 
 const HINTS: Record<string, string> = {
-  ENOSPC: 'Free some space there, or choose another directory (--output, TMPDIR)',
-  EDQUOT: 'Free some space there, or choose another directory (--output, TMPDIR)',
+  ENOSPC: 'Free some space there, or choose another place (for the result, or by TMPDIR)',
+  EDQUOT: 'Free some space there, or choose another place (for the result, or by TMPDIR)',
   EACCES: 'Check the permissions, or choose another path',
   EROFS: 'Choose another directory',
 }

@@ -194,7 +194,7 @@ function failure(command: string[], output: ProcessOutput): BuildError {
   const noSpace = /No space left on device|not enough free disk space/i.test(output.stderr)
   return new BuildError(`${program} ${how}: ${said.map((line) => line.trim()).join(' | ')}`, {
     hint: noSpace
-      ? 'The disk is full: free some space, or choose other directories (--output, TMPDIR)'
+      ? 'The disk is full: free some space, or choose other places (for the result, or by TMPDIR)'
       : `The command was: ${shellCommand({ words: command })}`,
   })
 }

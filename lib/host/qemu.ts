@@ -95,7 +95,9 @@ export async function askQemu(program: string): Promise<QemuLacks> {
     const said = (stderr || help).trim().split('\n').at(-1)
     throw new HostError(
       `Cannot use ${program}: asked for its options it says ${said ? `"${said}"` : 'nothing'} (status ${exitCode})`,
-      { hint: 'Name another by --qemu-binary' },
+      {
+        hint: 'Another has to come before it in $PATH, or be named by --qemu-binary where there is that option',
+      },
     )
   }
   const texts = [await ask`${program} -device ?`, await ask`${program} -device virtio-blk-pci,?`]

@@ -47,10 +47,14 @@ import { writeReport } from './write-report.ts'
 const options = { ...imageOptions, ...eventsOption, ...commonOptions }
 const methods: Record<MethodName, Method> = { bootstrap, installer, 'cloud-image': cloudImage }
 
-/** For the usage text: the variables of each target that the distro can be built for, where it has some. */
+/** The targets that the distro can be built for. */
+const targetsOf = (distro: Distro) =>
+  TARGETS.map((name) => targetOf({ target: name })).filter(({ refuses }) => !refuses?.(distro))
+
+/** For the usage text: the variables of each target, where it has some. */
 const variableSections = (distro: Distro) =>
-  TARGETS.map((name) => targetOf({ target: name }))
-    .filter(({ variables, refuses }) => Object.keys(variables).length > 0 && !refuses?.(distro))
+  targetsOf(distro)
+    .filter(({ variables }) => Object.keys(variables).length > 0)
     .map(({ name, variables }) => ({
       title: `Variables of --target ${name}, for --var`,
       rows: describeVariables(variables),
@@ -60,16 +64,18 @@ const variableSections = (distro: Distro) =>
 export function createImageUsage(distro: Distro): Command<typeof options> {
   const name = `create-image-${distro.name}`
   const newest = distro.releases.at(-1)!.version
+  const forLibvirt = targetsOf(distro).some((target) => target.name === 'libvirt')
+  const others = forLibvirt ? ', for MAAS or for libvirt' : ' or for MAAS'
   return {
     name,
-    summary: `Build a ${distro.title} image for SmartOS and Triton, for MAAS or for libvirt, and print its manifest's path.`,
+    summary: `Build a ${distro.title} image for SmartOS and Triton${others}, and print its manifest's path.`,
     words: ['RELEASE'],
     more: 'STAGE',
     details: [
       `RELEASE is ${distro.releases.map(({ version }) => version).join(', ')}.`,
       `STAGE is ${STAGES.join(', ')}: bring what is needed into the cache, write the installer's answers,`,
       'build from the cache, copy the newest build to --upload-to. Default: fetch iso image.',
-      'An image for MAAS or libvirt has no manifest: its own path is printed, and how it is handed over.',
+      `An image for MAAS${forLibvirt ? ' or libvirt' : ''} has no manifest: its own path is printed, and how it is handed over.`,
     ],
     options,
     sections: variableSections(distro),
@@ -78,7 +84,11 @@ export function createImageUsage(distro: Distro): Command<typeof options> {
       `./bin/${name} ${newest} --size 20G --include tmux,rsync --customize ./my-changes.sh`,
       `./bin/${name} ${newest} --layout lvm`,
       `./bin/${name} ${newest} --target maas --format ddgz --name custom-disk`,
-      `./bin/${name} ${newest} --target libvirt --name golden --var admin_user=ops --var reboot_time=03:30`,
+      ...(forLibvirt
+        ? [
+            `./bin/${name} ${newest} --target libvirt --name golden --var admin_user=ops --var reboot_time=03:30`,
+          ]
+        : []),
       `./bin/${name} ${newest} --dry-run`,
       `./bin/${name} ${newest} fetch && ./bin/${name} ${newest} image upload --upload-to /srv/images`,
       `manifest=$(./bin/${name} ${newest} --output /data/bits)`,

@@ -29,7 +29,7 @@ export async function findKeys(
   source: KeySource,
   given: string | undefined,
   cache: string,
-  options: FetchOptions & { offline?: boolean } = {},
+  options: FetchOptions & { offline?: boolean; option?: string } = {},
 ): Promise<Trust> {
   const pins = source.fingerprints
   if (given !== undefined) {
@@ -46,7 +46,7 @@ export async function findKeys(
   if (kept) return { pins, keys: new Map([[path, kept]]) }
   if (options.offline) {
     throw new BuildError(`Cannot find the vendor's key ${pins.join(' or ')} offline`, {
-      hint: `It is looked for in ${source.file} and ${path}; or name a file with --key`,
+      hint: `It is looked for in ${source.file} and ${path}${options.option ? `; or name a file with ${options.option}` : ''}`,
     })
   }
   await withLock(path, () => fetchFile(source.url, path, options))

@@ -51,7 +51,8 @@ export async function keyringOf(
   const place = join(cache, 'keys', basename(keyring.file))
   const [fingerprint] = keyring.fingerprints
   await act(`write ${distro.title}'s key ${fingerprint} to ${place}`, async () => {
-    const trust = await findKeys(keyring, undefined, cache, { env: recipe.proxyEnv, offline })
+    const fetching = { env: recipe.proxyEnv, offline, option: '--keyring (with --mirror)' }
+    const trust = await findKeys(keyring, undefined, cache, fetching)
     const partial = `${place}.${process.pid}.partial`
     try {
       await writeFile(partial, await pinnedKeyring(trust))

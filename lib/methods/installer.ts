@@ -158,7 +158,7 @@ async function findMedia(build: Build, options: FetchOptions, offline: boolean):
   const dry = { path: 'MEDIUM.iso', name: 'MEDIUM.iso', digest: undefined, from: media.roots[0]! }
   const name = `${distro.name}-${recipe.release.version}` // not the image's, which --name chooses
   const find = async () => {
-    const trust = source && (await findKeys(source, key, cache, fetching))
+    const trust = source && (await findKeys(source, key, cache, { ...fetching, option: '--key' }))
     return fetchMedia({ ...media, name, trust, pinned }, cache, fetching)
   }
   const where = media.roots.join(', ')
