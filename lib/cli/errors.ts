@@ -7,17 +7,22 @@
  * value, and end with the state that was found: `Cannot read "a.iso": no such file`.
  */
 
+import { redact } from './redact.ts'
+
 export type ErrorOptions = { hint?: string | undefined; cause?: unknown }
 
-/** The build, or the operation asked for, failed: exit status 1. */
+/**
+ * The build, or the operation asked for, failed: exit status 1. Passwords in addresses are taken out of it here, as
+ * messages go to logs, to tables and to JSON.
+ */
 export class BuildError extends Error {
   override name = 'BuildError'
   readonly hint: string | undefined
   readonly exitStatus: number = 1
 
   constructor(message: string, options: ErrorOptions = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause })
-    this.hint = options.hint
+    super(redact(message), options.cause === undefined ? undefined : { cause: options.cause })
+    this.hint = options.hint && redact(options.hint)
   }
 }
 

@@ -273,13 +273,19 @@ export function parseList(text: string): string[] {
 
 /**
  * An http or https address, as it may stand in a file: what a browser would overlook in one (line ends, blanks, a
- * missing slash) is none here. @throws {UsageError} otherwise
+ * missing slash) is none here, nor a quotation mark, which would end a password in a file before its time.
+ *
+ * @throws {UsageError} otherwise
  */
 export function parseUrl(text: string): string {
   // eslint-disable-next-line no-control-regex
-  const plain = /^https?:\/\/[^\s/\\\x00-\x1f][^\s\x00-\x1f\x7f]*$/i.test(text)
-  if (plain && URL.canParse(text)) return text
-  // Without a scheme nobody else would know a password in it for one.
-  const shown = text.replace(/^[^/]*@|(?<=\/\/)[^/]*@/, '***@')
+  const plain = /^https?:\/\/[^\s/"\\\x00-\x1f][^\s"\x00-\x1f\x7f]*$/i.test(text)
+  if (plain && URL.canParse(text)) {
+    const { username, password } = new URL(text)
+    if (username !== '' || password === '') return text
+    throw new UsageError('Cannot use an address with a password and no name: write name:password@')
+  }
+  // Without a scheme, or with a slash in it, nobody else would know a password in it for one.
+  const shown = text.replace(/^(\w+:\/\/)?[^]*@/, '$1***@')
   throw new UsageError(`Cannot read address "${shown}": it has to start with http:// or https://`)
 }

@@ -5,7 +5,7 @@
  * Whether the installation went well is judged before a byte is written: by the markers that it
  * prints on the serial console, where it prints some, and by there being something on the disk.
  */
-import { copyFile, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { BuildError, explain } from '../cli/errors.ts'
 import { step } from '../cli/progress.ts'
@@ -18,6 +18,7 @@ import { checkForeign } from '../hygiene/hygiene.ts'
 import type { HardwareName } from '../machine/hardware.ts'
 import { install, installFirmware } from '../machine/install.ts'
 import { checkIso } from '../media/iso9660.ts'
+import { copyLog } from './copy-log.ts'
 import type { ImageFile } from './image-file.ts'
 import {
   checkDraft,
@@ -199,7 +200,7 @@ export async function createHybridImage(
       )
       await writeFile(manifest, `${JSON.stringify(filled, undefined, 2)}\n`)
     }
-    await copyFile(serialLog, join(partial, `${base}.serial.log`))
+    await copyLog(serialLog, join(partial, `${base}.serial.log`))
   })
   // The manifest comes last: what it names is there.
   const final = (ending: string) => join(output, `${base}.${ending}`)

@@ -127,6 +127,17 @@ values('addresses', () => {
     assert.throws(() => parseUrl(wrong), /has to start with http/, wrong)
   }
 })
+values('addresses with a password that programs would not read as one are refused, unseen', () => {
+  for (const wrong of ['http://ci:ab/cd@proxy:3128', 'http://me:pa"ss@proxy', 'me:ab/cd@proxy']) {
+    try {
+      parseUrl(wrong)
+      assert.unreachable(wrong)
+    } catch (error) {
+      assert.match((error as Error).message, /^Cannot read address "(http:\/\/)?\*\*\*@proxy/)
+    }
+  }
+  assert.throws(() => parseUrl('http://:secret@proxy'), /^(?!.*secret).*a password and no name/)
+})
 values.run()
 
 const classic = {

@@ -6,6 +6,8 @@ import { rocky } from '../../distros/rocky.ts'
 import { ubuntu } from '../../distros/ubuntu.ts'
 import { UsageError } from '../../lib/cli/errors.ts'
 import { compactTime, makeStamp, readStatus, stampText } from '../../lib/image/stamp.ts'
+import { secretsOf } from '../../lib/hygiene/secrets.ts'
+import { errorOf } from '../temporary.ts'
 import { at, recipeOf } from '../recipe-of.ts'
 
 const recipe = (argv: string[], env?: NodeJS.ProcessEnv) => recipeOf(debian, argv, env)
@@ -71,6 +73,18 @@ resolving('takes the proxy from the environment in either case', async () => {
   })
   assert.equal((await recipe(['12'])).proxyEnv, {})
 })
+resolving(
+  'takes a proxy without a scheme for one of http, and knows a password in it',
+  async () => {
+    const env = { HOME: '/', http_proxy: 'p:1', https_proxy: 'me:s3cret12345@p:2' }
+    const made = await recipe(['12'], env)
+    assert.is(made.proxyEnv['http_proxy'], 'http://p:1')
+    assert.is(made.proxyEnv['HTTPS_PROXY'], 'http://me:s3cret12345@p:2')
+    assert.ok(secretsOf(made).some(({ bytes }) => bytes.equals(Buffer.from('s3cret12345'))))
+    const wrong = await errorOf(() => recipe(['12'], { ...env, https_proxy: 'me:s/c@p' }))
+    assert.match(wrong.message, /^Cannot read address "http:\/\/\*\*\*@p"/)
+  },
+)
 resolving('caches where XDG says', async () => {
   assert.is((await recipe(['12'])).cache, '/home/a/.cache/hybrid-images')
   const env = { HOME: '/home/a', XDG_CACHE_HOME: '/c' }
