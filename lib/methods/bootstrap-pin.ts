@@ -18,7 +18,7 @@ import { listMaterials, type Material, sourcesOfMaterials } from '../image/mater
 import { snapshotMirror } from '../image/snapshot.ts'
 import { givenEpoch } from '../image/stamp.ts'
 import { withLock } from '../host/lock.ts'
-import { type Apt, prepareApt } from '../packages/apt.ts'
+import { type Apt, prepareApt, splitLogin } from '../packages/apt.ts'
 import { choosePackages } from '../packages/choose.ts'
 import { checkLockFits, packagesDigest, type PackageLock, readLock } from '../packages/lock.ts'
 import { fetchPackages, missingFrom, newestOf, salvage } from '../packages/store.ts'
@@ -159,7 +159,10 @@ type Address = (one: { uri: string }) => string | undefined
 const ownAddress: Address = ({ uri }) => uri
 
 /** Where a lock's packages may be: at the operator's mirror, where they were, and where old states are kept. */
-function placesOf(build: Build, lock: PackageLock): Address[] {
+export function placesOf(
+  build: Pick<Build, 'distro' | 'recipe'>,
+  lock: Pick<PackageLock, 'sources'>,
+): Address[] {
   const { distro, recipe } = build
   const pool = (uri: string) => /\/(pool\/.*)$/.exec(uri)?.[1]
   const isSecurity = (uri: string) => /security/.test(uri)
@@ -169,7 +172,8 @@ function placesOf(build: Build, lock: PackageLock): Address[] {
     ({ uri }) => {
       const root = isSecurity(uri) ? (base?.security ?? base?.main) : base?.main
       const path = pool(uri)
-      return root === undefined || path === undefined ? undefined : `${root}/${path}`
+      if (root === undefined || path === undefined) return undefined
+      return splitLogin(`${root}/${path}`).source // apt has the login of the source, in a file
     }
   const date = lock.sources.map((one) => Date.parse(one.date ?? '')).filter((ms) => ms > 0)
   const { snapshots } = packagesOf(distro)

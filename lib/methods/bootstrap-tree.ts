@@ -14,13 +14,14 @@ import type { BootFiles } from '../disk/assemble.ts'
 import type { Layout } from '../disk/layout.ts'
 import { dropStage, keepStage, keyOf, takeStage } from '../image/stage-cache.ts'
 import { digestOf } from '../media/media.ts'
+import { splitLogin } from '../packages/apt.ts'
 import { packagesDigest } from '../packages/lock.ts'
 import { makeRepository } from '../packages/repository.ts'
 import { builderMode, keyringOf, packagesOf } from './bootstrap-host.ts'
 import { guestContent } from './guest-digest.ts'
 import { guestOf, STAGING } from './guest.ts'
 import type { Build } from './method.ts'
-import { baseWords, systemWords } from './mmdebstrap.ts'
+import { baseWords, type Network, systemWords } from './mmdebstrap.ts'
 import { followMmdebstrap, mmdebstrapError } from './mmdebstrap-output.ts'
 import { dateTree, inUnpacked, packTree, restoreTree } from './tree-tar.ts'
 
@@ -171,12 +172,19 @@ async function makeBase(build: Build, key: string | undefined): Promise<string> 
 }
 
 /** The operator's script may install more, from the mirror. */
-function networkOf(build: Build, keyring: string, offline: boolean) {
-  const { pin, distro } = build
+async function networkOf(build: Build, keyring: string, offline: boolean): Promise<Network> {
+  const { pin, distro, work } = build
+  const split = (pin?.sources ?? []).map(splitLogin)
+  const logins = [...new Set(split.flatMap(({ login }) => login ?? []))]
+  const file = join(work, 'auth.conf')
+  if (logins.length > 0) {
+    await act(`write ${file}`, () => writeFile(file, `${logins.join('\n')}\n`, { mode: 0o600 }))
+  }
   return {
     components: packagesOf(distro).components,
     keyring,
-    sources: pin?.sources ?? [],
+    sources: split.map(({ source }) => source),
+    logins: logins.length > 0 ? file : undefined,
     cache: { archives: pin?.store ?? '', lists: pin?.lists ?? '' },
     offline,
   }
@@ -252,7 +260,7 @@ export async function makeTree(
   await step('Set up the system', async (report) => {
     const guest = guestFor(build, layout)
     const network = guest.customize
-      ? networkOf(build, await keyringOf(build, offline), offline)
+      ? await networkOf(build, await keyringOf(build, offline), offline)
       : undefined
     const { arch, release } = recipe
     const spec = { mode, arch, codename: release.codename, base, target, guest, network, download }

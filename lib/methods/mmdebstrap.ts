@@ -86,7 +86,10 @@ export function baseWords({ mode, arch, codename, include, source, target }: Bas
 export type Network = {
   components: readonly string[]
   keyring: string
+  /** Without names and passwords: they come to lie in the new system, which is no secret from other users. */
   sources: readonly string[]
+  /** A file of those, as auth.conf(5) has them; undefined: there are none. */
+  logins: string | undefined
   cache: { archives: string; lists: string }
   /** Use the cache alone. */
   offline: boolean
@@ -129,21 +132,31 @@ function customizeHooks({ guest, network, download }: SystemSpec): string[] {
     'rm -f "$1/etc/resolv.conf"; cat /etc/resolv.conf >"$1/etc/resolv.conf"',
     ...scripts.flatMap((script, i) => [
       ...runScript(script, i),
-      ...(script === guest.customize && network ? saveCache(network.cache) : []),
+      ...(script === guest.customize && network ? endNetwork(network) : []),
     ]),
     ...download.map(({ from, to }) => `download ${shellWord(from)} ${shellWord(to)}`),
     `rm -rf "$1${STAGING}"`,
   ]
 }
 
-/** Hooks that keep what was downloaded. */
-const saveCache = ({ archives, lists }: Network['cache']) => [
-  `sync-out /var/cache/apt/archives ${shellWord(archives)}`,
-  `sync-out /var/lib/apt/lists ${shellWord(lists)}`,
+/** Hooks that keep what was downloaded, and take the passwords away. */
+const endNetwork = ({ cache, logins }: Network) => [
+  `sync-out /var/cache/apt/archives ${shellWord(cache.archives)}`,
+  `sync-out /var/lib/apt/lists ${shellWord(cache.lists)}`,
+  ...(logins === undefined ? [] : [`rm "$1${LOGINS}"`]),
+]
+
+/** apt reads it before it becomes another user. */
+const LOGINS = '/etc/apt/auth.conf.d/hybrid-images.conf'
+
+/** Hooks that put them there: it is nobody else's before anything is in it. */
+const bringLogins = (logins: string) => [
+  `mkdir -p "$1/etc/apt/auth.conf.d" && (umask 077 && : >"$1${LOGINS}")`,
+  `upload ${shellWord(logins)} ${LOGINS}`,
 ]
 
 /** The words by which apt works in the system, for as long as it is set up. */
-function networkWords({ components, keyring, cache, offline }: Network): string[] {
+function networkWords({ components, keyring, cache, logins, offline }: Network): string[] {
   return [
     `--components=${components.join(',')}`,
     `--keyring=${keyring}`,
@@ -153,6 +166,7 @@ function networkWords({ components, keyring, cache, offline }: Network): string[
     '--setup-hook=mkdir -p "$1/var/cache/apt/archives" "$1/var/lib/apt/lists"',
     `--setup-hook=sync-in ${shellWord(cache.archives)} /var/cache/apt/archives`,
     `--setup-hook=sync-in ${shellWord(cache.lists)} /var/lib/apt/lists`,
+    ...(logins === undefined ? [] : bringLogins(logins)).map((hook) => `--setup-hook=${hook}`),
     ...(offline ? ['--skip=update'] : []),
   ]
 }

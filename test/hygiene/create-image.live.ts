@@ -76,6 +76,10 @@ leaking('end it, a line each, before there is an image', async () => {
     customize,
     [
       '#!/bin/sh -e',
+      // What other users of this machine could read.
+      'if grep -r s3cret /etc/apt/sources.list /etc/apt/sources.list.d; then exit 1; fi',
+      'test "$(stat -c %a /etc/apt/auth.conf.d/*)" = 600',
+      'apt-get install -y --no-install-recommends tree >/dev/null',
       'useradd --create-home ops && mkdir /home/ops/.ssh',
       'echo "ssh-ed25519 AAAA ops" >/home/ops/.ssh/authorized_keys',
       'echo root:swordfish | chpasswd',

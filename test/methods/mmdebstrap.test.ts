@@ -102,7 +102,8 @@ const customized: SystemSpec = {
   network: {
     components: ['main'],
     keyring: '/keys.gpg',
-    sources: ['deb http://me:secret@m/debian bookworm main'],
+    sources: ['deb http://m/debian bookworm main'],
+    logins: '/w/auth.conf',
     cache: { archives: '/c/archives', lists: '/c/lists' },
     offline: false,
   },
@@ -122,10 +123,23 @@ setting('has no network unless the operator’s script may want it', () => {
   const offline = { ...customized, network: { ...customized.network!, offline: true } }
   assert.ok(systemWords(offline).includes('--skip=update'))
 })
-setting('shows no address to who lists the processes', () => {
-  assert.is(systemWords(customized).at(-1), '-')
-  assert.not.match(systemWords(customized).join(' '), /secret/)
-})
+setting(
+  'shows no address to who lists the processes, nor passwords to who reads the new system',
+  () => {
+    const words = systemWords(customized)
+    assert.is(words.at(-1), '-')
+    const before = words.filter((word) => word.startsWith('--setup-hook=')).join('\n')
+    assert.match(
+      before,
+      /umask 077 && : >"\$1\/etc\/apt\/auth\.conf\.d\/hybrid-images\.conf"\)\n--setup-hook=upload \/w\/auth\.conf \/etc\/apt\/auth\.conf\.d\/hybrid-images\.conf/,
+    )
+    const order = hooks(words)
+    const at = (text: string) => order.findIndex((hook) => hook.includes(text))
+    assert.ok(at('rm "$1/etc/apt/auth.conf.d/hybrid-images.conf"') > at("upload '/o/my script.sh'"))
+    const open = { ...customized, network: { ...customized.network!, logins: undefined } }
+    assert.not.match(systemWords(open).join('\n'), /auth\.conf/)
+  },
+)
 setting('runs set-up, the operator, then clean-up, and keeps downloads behind the operator', () => {
   const order = hooks(systemWords(customized))
   const at = (text: string) => order.findIndex((hook) => hook.includes(text))

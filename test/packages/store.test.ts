@@ -3,9 +3,12 @@ import * as assert from 'uvu/assert'
 import { createHash } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { debian } from '../../distros/debian.ts'
 import type { LockedPackage } from '../../lib/packages/lock.ts'
 import { orderIndex, releaseFile } from '../../lib/packages/repository.ts'
 import { fetchWords, fileOf, missingFrom, newestOf } from '../../lib/packages/store.ts'
+import { placesOf } from '../../lib/methods/bootstrap-pin.ts'
+import { recipeOf } from '../recipe-of.ts'
 import { inTemporaryDir } from '../temporary.ts'
 
 /** An archive's first header, of a package made then. */
@@ -31,6 +34,16 @@ store('are named as apt names them', () => {
     '/c/a_1%3a2.0~rc1-3+b1_all.deb',
     `SHA256:${one.sha256}`,
   ])
+})
+store('of a lock are asked for by words without the mirror’s password', async () => {
+  const mirror = ['--mirror', 'http://me:s3cret@m:8080/debian', '--security-mirror', 'none']
+  const recipe = await recipeOf(debian, ['12', ...mirror])
+  const [first] = placesOf({ distro: debian, recipe }, { sources: [] })
+  const one = packageOf('a', Buffer.alloc(0))
+  assert.is(
+    fetchWords([one], '/c', (it) => first!(it)!)[0],
+    'http://m:8080/debian/pool/a_2.0%7erc1-3%2bb1_all.deb',
+  )
 })
 store('count as missing when they are cut off or something else', () =>
   inTemporaryDir(async (dir) => {
