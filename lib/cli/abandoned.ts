@@ -3,7 +3,7 @@
  * that still run there. The next build takes it away, as nobody else would.
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
-import { readdir, rm, stat } from 'node:fs/promises'
+import { lstat, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { log } from './log.ts'
 import { isAbandoned } from './owned.ts'
@@ -75,8 +75,9 @@ export async function removeAbandoned(parent: string, prefix: string): Promise<v
   const names = await readdir(parent).catch(() => [])
   for (const name of names.filter((one) => one.startsWith(prefix) && isAbandoned(one))) {
     const path = join(parent, name)
-    const found = await stat(path).catch(() => undefined)
-    if (!found || found.uid !== process.getuid?.()) continue
+    // Everybody may write to /tmp: a link of another user's could lead to anything of ours.
+    const found = await lstat(path).catch(() => undefined)
+    if (!found || found.isSymbolicLink() || found.uid !== process.getuid?.()) continue
     log.info(`Removing ${path}, which a build that was killed has left`)
     await remove(path).catch((error: unknown) => {
       log.warn(`Cannot remove ${path}: ${error instanceof Error ? error.message : String(error)}`)

@@ -1,7 +1,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { spawn, spawnSync } from 'node:child_process'
-import { mkdir, readdir } from 'node:fs/promises'
+import { mkdir, readdir, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { mountsBelow, removeAbandoned } from '../../lib/cli/abandoned.ts'
 import { isAbandoned, ownedName } from '../../lib/cli/owned.ts'
@@ -45,6 +45,16 @@ removing('takes away what a killed build left, with what runs in it, and nothing
     await removeAbandoned(dir, 'debian-12-')
     assert.equal((await readdir(dir)).sort(), others.sort())
     assert.is(await ended, 'SIGKILL')
+  }),
+)
+removing('does not follow a link, as another user of /tmp could have made it', () =>
+  inTemporaryDir(async (dir) => {
+    const left = of('debian-12', gone)
+    await mkdir(join(dir, 'precious/inside'), { recursive: true })
+    await symlink('precious', join(dir, left))
+    await removeAbandoned(dir, 'debian-12-')
+    assert.equal((await readdir(dir)).sort(), [left, 'precious'].sort())
+    assert.equal(await readdir(join(dir, 'precious')), ['inside'])
   }),
 )
 removing('finds what is mounted in there, innermost first', () => {
