@@ -16,6 +16,16 @@ const MOST_AREAS = 16
  * Striped, mirrored, or scattered ones are left out.
  */
 export async function readVolumes(file: FileHandle, offset: number): Promise<number[] | undefined> {
+  const text = await readGroup(file, offset)
+  return text === undefined
+    ? undefined
+    : volumesOf(text)
+        .map((start) => offset + start)
+        .filter(Number.isSafeInteger)
+}
+
+/** The text of the group that a physical volume is of; empty: it can't be read; undefined: there is none. */
+export async function readGroup(file: FileHandle, offset: number): Promise<string | undefined> {
   const read = async (at: number, bytes: number) => {
     // A damaged one names places that no file has: Node 20 reads nothing there, newer ones refuse.
     if (!Number.isSafeInteger(at)) return Buffer.alloc(0)
@@ -29,24 +39,22 @@ export async function readVolumes(file: FileHandle, offset: number): Promise<num
     .find((sector) => sector.subarray(0, 8).equals(Buffer.from('LABELONE')))
   if (!label || label.length < SECTOR) return undefined
   const area = metadataArea(label)
-  if (!area || area.bytes > LARGEST_AREA) return []
+  if (!area || area.bytes > LARGEST_AREA) return ''
   const header = await read(offset + area.offset, SECTOR)
-  if (header.length < SECTOR) return []
+  if (header.length < SECTOR) return ''
   const text = {
     offset: Number(header.readBigUInt64LE(40)),
     bytes: Number(header.readBigUInt64LE(48)),
   }
-  if (text.offset < SECTOR || text.offset >= area.bytes) return []
-  if (text.bytes === 0 || text.bytes > area.bytes) return []
+  if (text.offset < SECTOR || text.offset >= area.bytes) return ''
+  if (text.bytes === 0 || text.bytes > area.bytes) return ''
   // The area is a ring behind its header.
   const first = Math.min(text.bytes, area.bytes - text.offset)
   const pieces = [
     await read(offset + area.offset + text.offset, first),
     await read(offset + area.offset + SECTOR, text.bytes - first),
   ]
-  return volumesOf(Buffer.concat(pieces).toString('latin1'))
-    .map((start) => offset + start)
-    .filter(Number.isSafeInteger)
+  return Buffer.concat(pieces).toString('latin1')
 }
 
 /** The first metadata area that the label's header lists. */
@@ -67,24 +75,44 @@ function metadataArea(label: Buffer): { offset: number; bytes: number } | undefi
   return areas[1]![0]
 }
 
-/** From the group's text: bytes from the physical volume's beginning. */
-export function volumesOf(text: string): number[] {
+/** A logical volume, as the group's text has it. */
+export type LogicalVolume = {
+  group: string
+  name: string
+  /** Bytes from the physical volume's beginning; undefined: it does not lie there in one piece. */
+  start: number | undefined
+  extents: number
+}
+
+/** All of a group, from its text. */
+export function namedVolumes(text: string): LogicalVolume[] {
   const number = (name: string, part: string) =>
     Number(new RegExp(`\\b${name} = (\\d+)`).exec(part)?.[1])
   const [physical, logical = ''] = text.split(/\blogical_volumes \{/)
+  const group = /^\s*([\w+.-]+) \{/.exec(physical!)?.[1] ?? ''
   const start = number('pe_start', physical!) * SECTOR
   const extent = number('extent_size', physical!) * SECTOR
   if (!Number.isSafeInteger(start) || !Number.isSafeInteger(extent)) return []
   // A volume's own lines end where its first segment begins; only one of a single piece is of use.
-  const volumes = [...logical.matchAll(/segment_count = (\d+)\s+segment1 \{([^{}]*)\}/g)]
-  return volumes
-    .filter(([, count, segment]) => count === '1' && number('stripe_count', segment!) === 1)
-    .map(([, , segment]) => ({
-      first: Number(/stripes = \[\s*"[^"]+", (\d+)/.exec(segment!)?.[1]),
-      extents: number('extent_count', segment!),
-    }))
-    .filter(({ first, extents }) => Number.isSafeInteger(first) && extents > 0)
+  const volumes = logical.matchAll(
+    /(?<![\w+.-])([\w+.-]{1,128}) \{[^{}]*segment_count = (\d+)\s+segment1 \{([^{}]*)\}/g,
+  )
+  return [...volumes].map(([, name, count, segment]) => {
+    const first = Number(/stripes = \[\s*"[^"]+", (\d+)/.exec(segment!)?.[1])
+    const extents = number('extent_count', segment!)
+    const at = start + first * extent
+    const whole =
+      count === '1' &&
+      number('stripe_count', segment!) === 1 &&
+      [first, at].every(Number.isSafeInteger) &&
+      extents > 0
+    return { group, name: name!, start: whole ? at : undefined, extents }
+  })
+}
+
+/** From the group's text: bytes from the physical volume's beginning, of the largest first. */
+export function volumesOf(text: string): number[] {
+  return namedVolumes(text)
     .sort((a, b) => b.extents - a.extents)
-    .map(({ first }) => start + first * extent)
-    .filter(Number.isSafeInteger)
+    .flatMap(({ start }) => start ?? [])
 }

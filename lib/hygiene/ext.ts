@@ -112,6 +112,7 @@ export function openExt(read: ReadBytes, start: number): Volume {
   return {
     root: ROOT,
     uuid: uuidText(superblock.subarray(104, 120)),
+    label: superblock.toString('latin1', 120, 136).replace(/\0[^]*/, ''),
     stat(node) {
       const it = inode(node)
       const mode = it.readUInt16LE(0)

@@ -1,6 +1,6 @@
 /**
- * Files of FAT16 and FAT32, as an EFI system partition has them: by their short names in lower case, which is
- * what boot loaders' own files have. Long names are passed over.
+ * Files of FAT16 and FAT32, as an EFI system partition has them, by their names in lower case, as letters are the same
+ * there: long ones, and short ones where there is no long one.
  *
  * Source: Microsoft, "FAT: General Overview of On-Disk Format", version 1.03.
  */
@@ -10,6 +10,14 @@ import type { Node, Volume } from './files.ts'
 const ENTRY = 32
 const ATTRIBUTES = { VOLUME: 0x08, DIRECTORY: 0x10, LONG: 0x0f }
 const MOST_CLUSTERS = 1 << 16
+/** Of the first byte of an entry of a long name. */
+const LAST = 0x40
+/** Where its thirteen letters are. */
+const LETTERS = [1, 3, 5, 7, 9, 14, 16, 18, 20, 22, 24, 28, 30]
+
+/** A piece of a long name; a zero ends it. */
+const longPiece = (entry: Buffer) =>
+  String.fromCharCode(...LETTERS.map((at) => entry.readUInt16LE(at))).replace(/\0[^]*/, '')
 
 /** Does one begin there? */
 export function isFat(read: ReadBytes): boolean {
@@ -49,25 +57,41 @@ export function openFat(read: ReadBytes, start: number): Volume {
   const known = new Map<Node, ReadonlyMap<string, Node>>()
 
   function* namesIn(table: Buffer): Generator<[string, Node]> {
+    let long = ''
     for (let at = 0; at + ENTRY <= table.length && table[at] !== 0; at += ENTRY) {
       const attributes = table[at + 11]!
       const deleted = table[at] === 0xe5
-      if (deleted || attributes === ATTRIBUTES.LONG || attributes & ATTRIBUTES.VOLUME) continue
+      if (!deleted && attributes === ATTRIBUTES.LONG) {
+        // The last piece of a name comes first, and is marked.
+        long = longPiece(table.subarray(at, at + ENTRY)) + (table[at]! & LAST ? '' : long)
+        continue
+      }
+      const named = long
+      long = ''
+      if (deleted || attributes & ATTRIBUTES.VOLUME) continue
       const [base, ending] = [
         table.toString('latin1', at, at + 8),
         table.toString('latin1', at + 8, at + 11),
       ]
-      const name = `${base.trimEnd()}.${ending.trimEnd()}`.replace(/\.$/, '').toLowerCase()
-      if (/^\.*$/.test(name)) continue // itself, and its parent
+      const short = `${base.trimEnd()}.${ending.trimEnd()}`.replace(/\.$/, '').toLowerCase()
+      if (/^\.*$/.test(short)) continue // itself, and its parent
+      const name = named === '' ? short : named.toLowerCase()
       const first = table.readUInt16LE(at + 26) + (wide ? table.readUInt16LE(at + 20) * 2 ** 16 : 0)
       const directory = (attributes & ATTRIBUTES.DIRECTORY) !== 0
       yield [name, nodes.push({ directory, bytes: table.readUInt32LE(at + 28), first }) - 1]
     }
   }
 
+  // As blkid tells it: the serial number in two halves.
+  const serial = boot
+    .readUInt32LE(wide ? 67 : 39)
+    .toString(16)
+    .padStart(8, '0')
+  const label = boot.toString('latin1', wide ? 71 : 43, wide ? 82 : 54).trimEnd()
   return {
     root: 0,
-    uuid: undefined,
+    uuid: `${serial.slice(0, 4)}-${serial.slice(4)}`,
+    label,
     stat(node) {
       const { directory, bytes } = nodes[node]!
       return { kind: directory ? 'directory' : 'file', bytes, mode: 0o755, uid: 0 }

@@ -26,6 +26,8 @@ export type Volume = {
   root: Node
   /** As /etc/fstab names it; undefined where it has none. */
   uuid: string | undefined
+  /** Likewise, empty where it has none; of a tar undefined. */
+  label?: string
   stat(node: Node): Stat
   /** Of a directory, without "." and "..". */
   entries(node: Node): ReadonlyMap<string, Node>
@@ -47,10 +49,13 @@ const partsOf = (path: string) => path.split('/').filter((part) => part !== '' &
 
 export class SystemFiles {
   readonly #volumes: ReadonlyMap<string, Volume>
+  /** What is on the same disk, and is not among the files: each a line for an operator. */
+  readonly unread: readonly string[]
 
   /** @param volumes by the directory that each is mounted at; one is at `/` */
-  constructor(volumes: ReadonlyMap<string, Volume>) {
+  constructor(volumes: ReadonlyMap<string, Volume>, unread: readonly string[] = []) {
     this.#volumes = volumes
+    this.unread = unread
   }
 
   /** Of the file itself, a link included; undefined: there is none. */

@@ -83,7 +83,8 @@ async function readFiles(
 ): Promise<{ files?: SystemFiles; findings: Finding[] }> {
   try {
     const files = await (kind === 'disk' ? openDisk : openRootTar)(file)
-    return { files, findings: findLeftovers(files, origin) }
+    const unread = files.unread.map((evidence): Finding => ({ name: 'unread', evidence }))
+    return { files, findings: [...findLeftovers(files, origin), ...unread] }
   } catch (error) {
     // A damaged file system names places that are not there: Node says so by errors with a code.
     const known = error instanceof RangeError || errorCode(error) !== undefined

@@ -29,8 +29,9 @@ export const LEFTOVERS = {
   temporary: 'files in /tmp and /var/tmp',
   staging: 'what this project puts into a system while it builds',
   cores: 'core files and crash reports',
-  'address-passwords': 'addresses with a password in them',
-  unread: 'a disk whose files nobody can read here: encrypted, or of an unknown file system',
+  'address-passwords': 'passwords of servers and networks, in addresses or in files of their own',
+  unread:
+    'a disk, or a part of one, whose files nobody can read here: encrypted, of an unknown file system, or mounted nobody knows where',
   secrets: "this build's own passwords, anywhere in the image, in files or in free space",
 } as const satisfies Record<string, string>
 

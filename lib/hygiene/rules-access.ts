@@ -36,6 +36,13 @@ function* passwords(files: SystemFiles): Generator<string> {
   if (accounts.length > 0 && !files.has('/etc/shadow')) {
     yield '/etc/shadow is not there: is root locked?'
   }
+  // What packages and Debian's installer were told: of passwords, and of nothing else.
+  const told = '/var/cache/debconf/passwords.dat'
+  for (const [, name] of (files.text(told) ?? '').matchAll(
+    /^Name: (\S+)$(?:\n(?!Value:)\S.*)*?\nValue: \S/gm,
+  )) {
+    yield `${told}: ${name}`
+  }
 }
 
 function* authorizedKeys(files: SystemFiles): Generator<string> {
@@ -57,10 +64,13 @@ function* authorizedKeys(files: SystemFiles): Generator<string> {
 function* privateKeys(files: SystemFiles): Generator<string> {
   const directories = [
     ...homesOf(files).flatMap((home) => [`${home}/.ssh`, `${home}/.gnupg`]),
-    ...['/etc/ssl/private', '/etc/pki/tls/private', '/etc/ipsec.d/private'],
+    ...['/etc/ssl', '/etc/pki', '/etc/ipsec.d', '/etc/openvpn', '/etc/letsencrypt'],
   ]
-  for (const path of directories.flatMap((directory) => files.paths(directory))) {
-    if (PRIVATE_KEY.test(files.text(path) ?? '')) yield path
+  for (const { path, stat } of directories.flatMap((directory) => [...files.walk(directory)])) {
+    if (stat.kind === 'file' && PRIVATE_KEY.test(files.text(path) ?? '')) yield path
+  }
+  for (const path of files.paths('/etc/wireguard')) {
+    if (/^\s*PrivateKey\s*=\s*\S/im.test(files.text(path) ?? '')) yield path
   }
   for (const home of homesOf(files)) {
     if (files.list(`${home}/.gnupg/private-keys-v1.d`).length > 0) yield `${home}/.gnupg`
@@ -104,11 +114,15 @@ function* randomSeed(files: SystemFiles): Generator<string> {
 }
 
 function* leases(files: SystemFiles): Generator<string> {
-  const directories = ['/var/lib/NetworkManager', '/var/lib/dhcp', '/var/lib/dhclient']
+  const directories = [
+    ...['/var/lib/NetworkManager', '/var/lib/dhcp', '/var/lib/dhclient', '/var/lib/dhcpcd'],
+    '/var/lib/dhcpcd5',
+  ]
   for (const path of directories.flatMap((directory) => files.paths(directory))) {
-    const kept = /(\.leases?|\/secret_key|\/seen-bssids|\/timestamps)$/.test(path)
+    const kept = /(\.leases?6?|\/secret(_key)?|\/duid|\/seen-bssids|\/timestamps)$/.test(path)
     if (kept && isFilled(files, path)) yield path
   }
+  if (isFilled(files, '/etc/dhcpcd.duid')) yield '/etc/dhcpcd.duid'
 }
 
 export const accessRules = {

@@ -56,6 +56,11 @@ function* proxies(files: SystemFiles): Generator<string> {
   for (const path of shells) {
     if (linesOf(files, path, /^\s*(#|\/\/|;)/).some((line) => PROXY.test(line))) yield path
   }
+  // In its other form the name stands alone, in braces.
+  for (const path of ['/etc/apt/apt.conf', ...files.paths('/etc/apt/apt.conf.d')]) {
+    const text = linesOf(files, path, /^\s*(#|\/\/)/).join('\n')
+    if (/[{;\s]Proxy\s+"(?!(DIRECT|false)?")/i.test(text)) yield path
+  }
   const managers = ['/etc/yum.conf', '/etc/dnf/dnf.conf', ...filesIn(files, ['/etc/yum.repos.d'])]
   for (const path of managers) {
     if (linesOf(files, path).some((line) => YUM_PROXY.test(line))) yield path
@@ -128,7 +133,47 @@ const sources = (ofBuild: boolean) =>
 const EXAMPLE = /^(password|passwd|pass|secret|pw|xxx+|\*+|\$\{?\w+\}?|<.*>|\[.*\])$/i
 const WITH_PASSWORD = /\b[a-z][a-z0-9+.-]*:\/\/[^\s/:@'"<>]*:([^\s/@'"<>]+)@[\w.[]/gi
 
+/** Files that have passwords of servers and networks in them, and how they look there. */
+const CREDENTIALS: { directory: string; file: RegExp; password: RegExp }[] = [
+  { directory: '/etc/apt', file: /\/auth\.conf$/, password: /\bpassword\s+\S/ },
+  { directory: '/etc/apt/auth.conf.d', file: /\.conf$/, password: /\bpassword\s+\S/ },
+  {
+    directory: '/etc/yum.repos.d',
+    file: /\.repo$/,
+    password: /^\s*(proxy_)?password\s*=\s*\S/im,
+  },
+  {
+    directory: '/etc/NetworkManager/system-connections',
+    file: /./,
+    password: /^(psk|password|wep-key\d|.*-password)=\S/im,
+  },
+]
+/** Likewise, in homes. */
+const OF_USERS: [string, RegExp][] = [
+  ['.netrc', /\bpassword\s+\S/],
+  ['.git-credentials', /:\/\/\S+:\S+@/],
+  ['.pgpass', /^[^#\s]\S*:\S+$/m],
+  ['.my.cnf', /^\s*password\s*=\s*\S/im],
+  ['.docker/config.json', /"auth"\s*:\s*"[^"]/],
+  ['.aws/credentials', /^\s*aws_secret_access_key\s*=\s*\S/im],
+]
+
+function* credentials(files: SystemFiles): Generator<string> {
+  for (const { directory, file, password } of CREDENTIALS) {
+    for (const path of files.paths(directory).filter((one) => file.test(one))) {
+      if (password.test(linesOf(files, path).join('\n'))) yield path
+    }
+  }
+  for (const home of homesOf(files)) {
+    for (const [name, password] of OF_USERS) {
+      const path = `${home}/${name}`
+      if (password.test(linesOf(files, path).join('\n'))) yield path
+    }
+  }
+}
+
 function* addressPasswords(files: SystemFiles): Generator<string> {
+  yield* credentials(files)
   const tops = [
     '/etc',
     '/root',

@@ -157,6 +157,7 @@ export function openXfs(read: ReadBytes, start: number): Volume {
   return {
     root: Number(sb.readBigUInt64BE(56)),
     uuid: uuidText(sb.subarray(32, 48)),
+    label: sb.toString('latin1', 108, 120).replace(/\0[^]*/, ''),
     stat(node) {
       const it = inode(node)
       const mode = it.readUInt16BE(2)

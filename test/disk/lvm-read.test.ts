@@ -4,7 +4,7 @@ import { open, readFile, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { makeLayout } from '../../lib/disk/layout.ts'
 import { physicalVolume, writeVolumeGroup } from '../../lib/disk/lvm.ts'
-import { readVolumes, volumesOf } from '../../lib/disk/lvm-read.ts'
+import { namedVolumes, readVolumes, volumesOf } from '../../lib/disk/lvm-read.ts'
 import { Random } from '../random.ts'
 import { inTemporaryDir } from '../temporary.ts'
 
@@ -67,6 +67,20 @@ texts('takes the largest first, and leaves out what is scattered or striped', ()
     volume('torn', 610, 500, 1, 2) +
     '}\n}\n'
   assert.equal(volumesOf(text), [MIB + 10 * 4 * MIB, MIB])
+  assert.equal(
+    namedVolumes(text).map(({ group, name, start }) => [group, name, start]),
+    [
+      ['g', 'home', MIB],
+      ['g', 'root', MIB + 10 * 4 * MIB],
+      ['g', 'two', undefined],
+      ['g', 'torn', undefined],
+    ],
+  )
+})
+texts('reads names in a time that grows with the text', () => {
+  const began = performance.now()
+  namedVolumes(`x {\nextent_size = 1\npe_start = 1\nlogical_volumes {\n${'a'.repeat(1 << 20)}`)
+  assert.ok(performance.now() - began < 5000)
 })
 texts('finds none in a text that is none', () => {
   for (const text of ['', 'x', 'pe_start = 1', 'logical_volumes {'])

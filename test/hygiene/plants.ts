@@ -30,6 +30,12 @@ export const clean: Tree = {
     'deb http://ftp.debian.org/debian bookworm main\n# deb cdrom:[x]/ y main\n',
   '/etc/yum.repos.d/a.repo':
     'mirrorlist=https://mirrors.rockylinux.org/m\nbaseurl=http://yum$region.$zone/\n',
+  '/var/cache/debconf/passwords.dat':
+    'Name: passwd/root-password\nTemplate: passwd/root-password\nValue: \nOwners: d-i\n\n' +
+    'Name: passwd/user-password\nTemplate: passwd/user-password\nOwners: d-i\n',
+  '/etc/apt/apt.conf.d/02':
+    'Acquire {\n  // Proxy "http://p:1";\n  http { Proxy "DIRECT"; };\n};\n',
+  '/etc/ssl/certs/ca.pem': '-----BEGIN CERTIFICATE-----\nAAAA\n',
   '/etc/cloud/cloud.cfg.d/90.cfg': '# ds=nocloud\ndatasource_list: [SmartOS]\n',
   '/etc/ssh/sshd_config': 'UsePAM yes\n',
   '/root/.bashrc': 'alias ll="ls -l"\n',
@@ -188,6 +194,35 @@ export const plants: readonly Plant[] = [
     'from = https://ops:hunter22@example.com/\n',
     /app\.conf: https:\/\/\*\*\*@/,
   ),
+  one('address-passwords', '/etc/apt/auth.conf', 'machine m login me password hunter22\n'),
+  one('address-passwords', '/etc/apt/auth.conf.d/90.conf', 'machine m\nlogin me\npassword x\n'),
+  one('address-passwords', '/root/.netrc', 'machine m login me password hunter22\n'),
+  one('address-passwords', '/etc/yum.repos.d/b.repo', '[b]\nusername=me\npassword = hunter22\n'),
+  one('address-passwords', '/root/.docker/config.json', '{"auths":{"r":{"auth": "bWU6eA=="}}}\n'),
+  one('address-passwords', '/root/.aws/credentials', '[a]\naws_secret_access_key = x\n'),
+  one(
+    'address-passwords',
+    '/etc/NetworkManager/system-connections/wifi.nmconnection',
+    '[wifi-security]\npsk=hunter22\n',
+  ),
+  one(
+    'proxies',
+    '/etc/apt/apt.conf.d/80nested',
+    'Acquire {\n  http {\n    Proxy "http://proxy:3128/";\n  };\n};\n',
+  ),
+  one(
+    'passwords',
+    '/var/cache/debconf/passwords.dat',
+    'Name: passwd/root-password\nTemplate: passwd/root-password\nValue: hunter22\nOwners: d-i\n',
+    /: passwd\/root-password$/,
+  ),
+  one('private-keys', '/etc/ssl/server.key', '-----BEGIN PRIVATE KEY-----\nAAAA\n'),
+  one('private-keys', '/etc/pki/entitlement/1-key.pem', '-----BEGIN RSA PRIVATE KEY-----\nAAAA\n'),
+  one('private-keys', '/etc/wireguard/wg0.conf', '[Interface]\nPrivateKey = AAAA=\n'),
+  one('leases', '/var/lib/dhcpcd/secret', 'x'),
+  one('leases', '/var/lib/dhcpcd/eth0.lease', 'x'),
+  one('random-seed', '/boot/efi/loader/random-seed', 'x'.repeat(32)),
+  one('nocloud', '/boot/efi/loader/entries/linux-6.1.conf', 'options root=/dev/vda ds=nocloud\n'),
 ]
 
 /** In memory, as a volume. */

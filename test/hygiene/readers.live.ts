@@ -31,6 +31,7 @@ needPackages({
 
 const { dir, remove } = await workDir()
 const MIB = 1024 ** 2
+const LONG_NAME = 'linux with a name of more than two pieces-6.1.0.conf'
 const EPOCH = 1_700_000_000
 const sh = (words: string[], env: Record<string, string> = {}) =>
   execFileSync(words[0]!, words.slice(1), {
@@ -263,7 +264,77 @@ for (const [title, make] of Object.entries({ ...makers, ...variants })) {
     }
   })
 }
-readers('FAT: finds files in folders by their short names', async () => {
+/** A disk with a system and a second file system, as sfdisk is told. */
+async function twoFileSystems(table: string, starts: [number, number], fstab: string) {
+  const disk = await emptyDisk('two', 160 * MIB)
+  execFileSync('sfdisk', ['--quiet', disk], { input: table, stdio: ['pipe', 'ignore', 'ignore'] })
+  const trees: [Tree, string[]][] = [
+    [{ ...clean, '/etc/fstab': `# home\n${fstab} /home ext4 defaults 0 2\n` }, []],
+    [{ '/ops/.bash_history': 'passwd root\n' }, ['-L', 'Homes', '-U', HOME_UUID]],
+  ]
+  for (const [i, [tree, words]] of trees.entries()) {
+    await withTree(tree, async (directory) => {
+      const place = `offset=${starts[i]! * MIB},root_owner=0:0`
+      const options = ['-q', '-F', '-t', 'ext4', '-E', place, '-d', directory, ...words]
+      sh(['mke2fs', ...options, disk, '60000k'], mkfsRootEnv({ epoch: EPOCH }))
+      return { kind: 'disk', path: disk }
+    })
+  }
+  return disk
+}
+const HOME_UUID = '22222222-2222-4222-8222-222222222222'
+const PART_UUID = 'AAAAAAAA-2222-4222-8222-222222222222'
+const GPT = `label: gpt
+start=2048, size=${64 * 2048}
+start=${70 * 2048}, size=${64 * 2048}, name="Homes of users", uuid=${PART_UUID}
+`
+const LOGICAL = `label: dos
+start=2048, size=${64 * 2048}, type=83
+start=${68 * 2048}, size=${80 * 2048}, type=5
+start=${70 * 2048}, size=${64 * 2048}, type=83
+`
+const findingsOn = (path: string) =>
+  findIn({ kind: 'disk', path }, { origin, secrets: [], bytes: 0 }).then((findings) =>
+    findings.map(({ name, evidence }) => `${name}: ${evidence}`).sort(),
+  )
+
+readers(
+  'a second file system is read by whatever name /etc/fstab mounts it, or is said',
+  async () => {
+    for (const [table, fstab] of [
+      [GPT, `UUID=${HOME_UUID}`],
+      [GPT, 'LABEL=Homes'],
+      [GPT, `PARTUUID=${PART_UUID}`],
+      [GPT, `/dev/disk/by-uuid/${HOME_UUID}`],
+      [GPT, '/dev/sda2'],
+      [GPT, '/dev/nvme0n1p2'],
+      [LOGICAL, '/dev/vda5'],
+      [LOGICAL, `UUID="${HOME_UUID}"`],
+    ] as const) {
+      const disk = await twoFileSystems(table, [1, 70], fstab)
+      assert.equal(
+        await findingsOn(disk),
+        ['history: /home/ops/.bash_history', 'users: /home/ops: a home of nobody'],
+        fstab,
+      )
+    }
+    const unknown = await twoFileSystems(GPT, [1, 70], '/dev/mapper/elsewhere')
+    assert.equal(await findingsOn(unknown), [
+      'unread: partition 2 is mounted nowhere that /etc/fstab tells',
+    ])
+    const file = await open(unknown, 'r+')
+    await file.write(Buffer.alloc(MIB, 'x'), 0, MIB, 70 * MIB)
+    assert.equal(await findingsOn(unknown), [
+      'unread: partition 2 is encrypted, or has a file system that is not known here',
+    ])
+    await file.write(Buffer.alloc(MIB), 0, MIB, 70 * MIB)
+    assert.equal(await findingsOn(unknown), [])
+    await file.write('SWAPSPACE2', 70 * MIB + 4086)
+    await file.close()
+    assert.equal(await findingsOn(unknown), [])
+  },
+)
+readers('FAT: finds files in folders by their short names and long ones', async () => {
   for (const [bits, mib] of [
     ['16', 32],
     ['32', 64],
@@ -274,11 +345,14 @@ readers('FAT: finds files in folders by their short names', async () => {
     await writeFile(join(dir, 'grub.cfg'), text)
     sh(['mmd', '-i', disk, '::/EFI', '::/EFI/debian'])
     sh(['mcopy', '-i', disk, join(dir, 'grub.cfg'), '::/EFI/debian/grub.cfg'])
+    sh(['mcopy', '-i', disk, join(dir, 'grub.cfg'), `::/EFI/debian/${LONG_NAME}`])
     const file = await open(disk)
     const read = pagedBytes(file.fd)
     assert.ok(isFat(read))
     const esp = new SystemFiles(new Map([['/', openFat(read, 0)]]))
     assert.is(esp.text('/efi/debian/grub.cfg'), text, bits)
+    assert.equal(esp.list('/efi/debian'), ['grub.cfg', LONG_NAME])
+    assert.is(esp.text(`/efi/debian/${LONG_NAME}`), text, bits)
     await file.close()
   }
 })
