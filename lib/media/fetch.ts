@@ -31,7 +31,7 @@ const NO_RANGE = new Set([33, 36])
 const HTTP_ERROR = 22
 
 /** Words of a command are there for every user of this machine to read. */
-const isPrivate = (url: string) => /^\w+:\/\/[^/]*@/.test(url)
+const isPrivate = (url: string) => /^\w+:\/\/[^/]*@|\?/.test(url)
 
 /** What curl reads in place of a word. Source: curl(1), "--config". */
 const configOf = (url: string) => `url = "${url.replaceAll(/[\\"]/g, '\\$&')}"\n`

@@ -158,5 +158,10 @@ words('hides passwords in what is printed', async () => {
   assert.is(redact('{"a":"http://h","b":"x@y"}'), '{"a":"http://h","b":"x@y"}')
   assert.is(redact("'http://me:it's@h' http://h/a@b"), "'http://***@h' http://h/a@b")
   assert.is(redact('http://me:p@ss@w@rd@h/x'), 'http://***@h/x')
+  assert.is(
+    redact('get https://h/a.iso?X-Amz-Date=1&X-Amz-Signature=ab12&x=1 now'),
+    'get https://h/a.iso?X-Amz-Date=1&X-Amz-Signature=***&x=1 now',
+  )
+  assert.is(redact('"https://h/a?access_token=t0k"'), '"https://h/a?access_token=***"')
 })
 words.run()
