@@ -5,13 +5,14 @@ import { basename, join } from 'node:path'
 import { log } from '../cli/log.ts'
 import { step } from '../cli/progress.ts'
 import { act } from '../cli/run.ts'
+import { stopSignal } from '../cli/session.ts'
 import { LEFTOVER_NAMES } from '../hygiene/leftovers.ts'
 import type { Build, Host, Method } from '../methods/method.ts'
 import { copyLog } from './copy-log.ts'
 import { describeCompressor } from './gzip.ts'
 import { digestFile, type ImageFile } from './image-file.ts'
 import { type Made, makers } from './makers.ts'
-import { dropStage, findStage, keepStage, keyOf } from './stage-cache.ts'
+import { dropStage, findStage, keepStage, keyOf, saysFull } from './stage-cache.ts'
 import { workInMemory } from './work-memory.ts'
 
 /** What is known of an image beside its bytes. */
@@ -89,7 +90,14 @@ export async function makeImage(
   const key = imageKey(build, path)
   const kept = key && (await findStage(stages, 'image', key))
   if (kept) {
-    const made = await step('Take the image of an earlier build', () => takeImage(kept, path))
+    const made = await step('Take the image of an earlier build', () =>
+      takeImage(kept, path).catch(async (error: unknown) => {
+        stopSignal().throwIfAborted()
+        if (saysFull(error)) throw error
+        await rm(path, { force: true })
+        return undefined // it can't be read
+      }),
+    )
     if (made) {
       log.info('Nothing that it is made of has changed since (--fresh makes it anew)')
       return made

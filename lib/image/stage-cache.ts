@@ -115,7 +115,7 @@ export async function keepStage(
 }
 
 /** Is it an error of a disk that is full? */
-const saysFull = (error: unknown) =>
+export const saysFull = (error: unknown) =>
   error instanceof Error &&
   (/no space left/i.test(error.message) ||
     (error instanceof BuildError && /disk is full/.test(error.hint ?? '')))
