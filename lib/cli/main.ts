@@ -6,7 +6,7 @@
  * this file decides the exit status.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { BuildError, Interrupted } from './errors.ts'
+import { BuildError, errorCode, explain, Interrupted } from './errors.ts'
 import { closeEvents, emit, openEvents } from './events.ts'
 import { say, setLive } from './log.ts'
 import { type Command, type Options, type OptionTable, parseArguments, usage } from './options.ts'
@@ -34,8 +34,7 @@ export async function main<T extends OptionTable>(command: Command<T>, body: Bod
   for (const signal of SIGNALS) process.on(signal, () => onSignal(signal))
   // A bug of ours, in a callback that nobody awaits: what was made is unmade all the same.
   process.once('uncaughtException', interrupt)
-  // The reader of our output may go away (`| head`): that is no reason for a stack trace.
-  process.stdout.on('error', () => process.exit(1))
+  process.stdout.on('error', onOutputError)
   process.stderr.on('error', () => {})
   let failure: unknown
   let status = 1
@@ -45,6 +44,7 @@ export async function main<T extends OptionTable>(command: Command<T>, body: Bod
     if (wanted['help']) {
       process.stdout.write(usage(command))
       process.exitCode = 0
+      ended = true
       return
     }
     session.verbose =
@@ -63,13 +63,35 @@ export async function main<T extends OptionTable>(command: Command<T>, body: Bod
   setLive(undefined)
   if (failure) await stopAll()
   await scope.close(failure !== undefined)
+  failure ??= outputFault
   if (failure) {
-    report(failure)
+    if (!isGone(failure)) report(failure)
     endEvents(exitStatus(failure), failure)
     process.exit(exitStatus(failure)) // a body that did not let go may hold timers and sockets
   }
   endEvents(status)
   process.exitCode = status
+  ended = true
+}
+
+/** What keeps the result from being printed. */
+let outputFault: BuildError | undefined
+/** Nothing more is to be done, but what was printed may still be on its way. */
+let ended = false
+
+/** The reader of our output went away (`| head`): nobody is there to be told. */
+const isGone = (error: unknown) =>
+  error instanceof Error && errorCode(error.cause) === 'EPIPE' && error === outputFault
+
+/** The work is ended, and undone, as by an interruption: whoever waits for the result does not get it. */
+function onOutputError(error: Error) {
+  if (outputFault) return
+  const fault = explain('write the result to standard output', error)
+  outputFault =
+    fault instanceof BuildError ? fault : new BuildError(error.message, { cause: error })
+  if (!ended) return interrupt(outputFault)
+  if (!isGone(outputFault)) report(outputFault)
+  process.exit(1)
 }
 
 function endEvents(status: number, failure?: unknown) {

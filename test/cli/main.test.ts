@@ -1,8 +1,8 @@
 /** The frame of commands, run as processes of their own: exit status, streams, signals, clean-up. */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -19,20 +19,21 @@ function command(
   body: string,
   after?: (child: { kill: (signal: NodeJS.Signals) => void }) => unknown,
   args: string[] = [],
+  output?: number,
 ): Promise<Ended> {
   return inTemporaryDir(async (dir) => {
     const made = join(dir, 'tmp')
     await mkdir(made)
     const child = spawn(process.execPath, [launcher, frame, body, ...args], {
       env: { ...process.env, TMPDIR: made },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', output ?? 'pipe', 'pipe'],
     })
     let [stdout, stderr] = ['', '']
-    child.stdout.on('data', (data: Buffer) => {
+    child.stdout?.on('data', (data: Buffer) => {
       if (!stdout.includes('ready') && String(data).includes('ready')) void after?.(child)
       stdout += data
     })
-    child.stderr.on('data', (data: Buffer) => (stderr += data))
+    child.stderr!.on('data', (data: Buffer) => (stderr += data))
     const status = await new Promise<number | null>((done) => child.on('close', done))
     return { status, stdout, stderr, left: await readdir(made) }
   })
@@ -60,6 +61,37 @@ for (const [body, status, stderr] of [
     const ended = await command(body)
     assert.match(ended.stderr, stderr)
     assert.is(ended.status, status)
+    assert.equal(ended.left, [])
+  })
+}
+for (const [when, body] of [
+  ['at the end', `console.log('result')`],
+  ['while it works', `console.log('first'); await delay(20_000)`],
+] as const) {
+  ending(`a result that can't be written, ${when}: it is said, and nothing left`, async () => {
+    const full = openSync('/dev/full', 'w')
+    const ended = await command(body, undefined, [], full)
+    closeSync(full)
+    assert.match(
+      ended.stderr,
+      /^Error: Cannot write the result to standard output: no space left on the device\n/m,
+    )
+    assert.is(ended.status, 1)
+    assert.equal(ended.left, [])
+  })
+  ending(`a reader that has gone, ${when}: nothing is said, and nothing left`, async () => {
+    const gone = await inTemporaryDir(async (dir) => {
+      const path = join(dir, 'pipe')
+      spawnSync('mkfifo', [path])
+      const both = openSync(path, 'r+')
+      const write = openSync(path, 'w')
+      closeSync(both)
+      return write
+    })
+    const ended = await command(body, undefined, [], gone)
+    closeSync(gone)
+    assert.is(ended.stderr, '')
+    assert.is(ended.status, 1)
     assert.equal(ended.left, [])
   })
 }
