@@ -4,7 +4,16 @@
  *
  * Several commands may write to one file: each line is one write at its end, and says whose it is.
  */
-import { closeSync, openSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
 import { BuildError, errorCode, explain } from './errors.ts'
 import type { OptionTable } from './options.ts'
 import { redact } from './redact.ts'
@@ -39,6 +48,41 @@ let ours = false
 /** Whether somebody listens. */
 export const eventsWanted = (): boolean => descriptor !== undefined
 
+/** What a descriptor is, in the kernel's words (`pipe:[4711]`), and whether it is for reading alone. */
+function describe(number: number | string): { what: string; reads: boolean } | undefined {
+  try {
+    const what = readlinkSync(`/proc/self/fd/${number}`)
+    const info = readFileSync(`/proc/self/fdinfo/${number}`, 'utf8')
+    const flags = Number.parseInt(/^flags:\s+([0-7]+)$/m.exec(info)?.[1] ?? '', 8)
+    return { what, reads: (flags & 3) === constants.O_RDONLY }
+  } catch {
+    return undefined // not open, or no Linux
+  }
+}
+
+/**
+ * Is it one of Node's own, whose loop would take events for its own? Those have no file, or are a pipe of which this
+ * process has both ends. Source: proc(5), /proc/PID/fd and fdinfo.
+ */
+function isNodes(number: number): boolean {
+  const found = describe(number)
+  if (found === undefined) return false
+  if (!found.what.startsWith('pipe:')) return found.what.startsWith('anon_inode:')
+  return readdirSync('/proc/self/fd').some((other) => {
+    const one = describe(other)
+    return one?.what === found.what && one.reads
+  })
+}
+
+/**
+ * A FIFO is not waited for until somebody reads it: no signal would be heard. As one that is open for both ways it is
+ * there at once, and keeps what is written until the reader comes. Source: fifo(7).
+ */
+function openFile(where: string): number {
+  const isFifo = statSync(where, { throwIfNoEntry: false })?.isFIFO() ?? false
+  return openSync(where, isFifo ? constants.O_RDWR | constants.O_NONBLOCK : 'a')
+}
+
 /**
  * From now on events go there.
  *
@@ -48,13 +92,16 @@ export const eventsWanted = (): boolean => descriptor !== undefined
 export function openEvents(where: string): void {
   const number = /^\d+$/.test(where) ? Number(where) : undefined
   try {
-    descriptor = number ?? openSync(where, 'a')
+    descriptor = number ?? openFile(where)
     ours = number === undefined
     // Asked now: hours later it would be too late.
-    if (number !== undefined) writeSync(number, '')
+    if (number !== undefined) {
+      if (isNodes(number)) throw Object.assign(new Error('of Node'), { code: 'EBADF' })
+      writeSync(number, '')
+    }
   } catch (error) {
     descriptor = undefined
-    if (['EBADF', 'ERR_OUT_OF_RANGE'].includes(errorCode(error) ?? '')) {
+    if (['EBADF', 'EINVAL', 'ERR_OUT_OF_RANGE'].includes(errorCode(error) ?? '')) {
       throw new BuildError(`Cannot write events to descriptor ${where}: it is not open`, {
         hint: 'Open it in the shell: ... --events 3 3>events.jsonl',
       })

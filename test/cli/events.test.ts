@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert'
 import { spawn, spawnSync } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { inTemporaryDir } from '../temporary.ts'
 
@@ -125,6 +126,28 @@ events('go where they can be written, or nothing begins', () =>
       assert.match(stderr, expected)
       assert.not.match(stderr, /begun/)
     }
+  }),
+)
+events('are not written to what Node has opened for itself', async () => {
+  for (let number = 3; number < 20; number += 4 - (number % 2)) {
+    const words = [launcher, frame, good, '--events', String(number)]
+    const { status, signal, stderr } = spawnSync(process.execPath, words, { encoding: 'utf8' })
+    assert.is(signal, null, `${number}: ${stderr}`)
+    assert.is(status, 1, `${number}: ${stderr}`)
+    assert.match(stderr, /^Error: Cannot write events to descriptor \d+: it is not open$/m)
+  }
+})
+events('wait in a FIFO for a reader who comes later', () =>
+  inTemporaryDir(async (dir) => {
+    const path = join(dir, 'events')
+    spawnSync('mkfifo', [path])
+    const words = [launcher, frame, 'await delay(500)', '--events', path]
+    const child = spawn(process.execPath, words, { stdio: 'ignore' })
+    const ended = new Promise((done) => child.on('close', done))
+    await delay(300)
+    const text = await readFile(path, 'utf8')
+    assert.is(await ended, 0)
+    assert.equal(kinds(parse(text)), ['start', 'end'])
   }),
 )
 events('are none of a dry run, which touches nothing', () =>
