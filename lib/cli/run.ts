@@ -105,6 +105,17 @@ async function start(options: RunOptions, pieces: TemplateStringsArray, words: W
         ...(options.input !== undefined && { input: options.input }),
       })`${command}`,
   )
+  // Without its streams it has not started: its words are too long, say, or this process has too many files open.
+  if ((child.stdout as unknown) === undefined) {
+    const { message } = await child
+    const code = /\b(E[A-Z0-9]{2,})\b/.exec(message)?.[1] ?? 'no reason'
+    throw new BuildError(`Cannot start ${command[0]}: the system says ${code}`, {
+      hint:
+        code === 'EMFILE'
+          ? 'This process may open too few files: raise the limit (ulimit -n)'
+          : undefined,
+    })
+  }
   running.add(child)
   // A program may end without reading what it was given; its exit status tells how it went.
   if (options.input !== undefined) child.stdin.on('error', () => {})

@@ -11,6 +11,7 @@ import type { Report } from '../cli/progress.ts'
 import { isAbandoned, ownedName } from '../cli/owned.ts'
 import { act } from '../cli/run.ts'
 import type { Scope } from '../cli/scope.ts'
+import { shellCommand } from '../cli/shell-words.ts'
 import { makeParents } from '../host/directories.ts'
 import type { Apt } from './apt.ts'
 import type { LockedPackage } from './lock.ts'
@@ -57,8 +58,31 @@ export function fetchWords(
   ])
 }
 
-/** More words would be refused by the kernel; a thousand packages are few of those. */
-const AT_ONCE = 1000
+/**
+ * Bytes of words for one call. A program is started by a shell, which gets them as one argument; Linux refuses one of
+ * 128 KiB. Source: execve(2), "Limits on size of arguments and environment" (MAX_ARG_STRLEN).
+ */
+const MOST_BYTES = 100_000
+
+/** Packages in groups whose words are few enough. */
+export function* callsOf(
+  packages: readonly LockedPackage[],
+  wordsOf: (one: LockedPackage) => string[],
+): Generator<LockedPackage[]> {
+  let group: LockedPackage[] = []
+  let bytes = 0
+  for (const one of packages) {
+    const own = Buffer.byteLength(shellCommand({ words: wordsOf(one) })) + 1
+    if (group.length > 0 && bytes + own > MOST_BYTES) {
+      yield group
+      group = []
+      bytes = 0
+    }
+    group.push(one)
+    bytes += own
+  }
+  if (group.length > 0) yield group
+}
 
 export type Fetch = {
   apt: Apt
@@ -97,9 +121,10 @@ export async function fetchPackages(
     const now = left.filter((one) => addressOf(one) !== undefined)
     if (now.length === 0) continue
     let output = ''
-    for (let from = 0; from < now.length; from += AT_ONCE) {
-      const some = now.slice(from, from + AT_ONCE)
-      const words = fetchWords(some, directory, (one) => addressOf(one)!)
+    const wordsOf = (some: readonly LockedPackage[]) =>
+      fetchWords(some, directory, (one) => addressOf(one)!)
+    for (const some of callsOf(now, (one) => wordsOf([one]))) {
+      const words = wordsOf(some)
       const { exitCode, stdout, stderr } = await apt({
         nothrow: true,
         onLine: (line) => {

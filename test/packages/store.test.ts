@@ -1,12 +1,13 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { debian } from '../../distros/debian.ts'
 import type { LockedPackage } from '../../lib/packages/lock.ts'
 import { orderIndex, releaseFile } from '../../lib/packages/repository.ts'
-import { fetchWords, fileOf, missingFrom, newestOf } from '../../lib/packages/store.ts'
+import { callsOf, fetchWords, fileOf, missingFrom, newestOf } from '../../lib/packages/store.ts'
 import { placesOf } from '../../lib/methods/bootstrap-pin.ts'
 import { recipeOf } from '../recipe-of.ts'
 import { inTemporaryDir } from '../temporary.ts'
@@ -44,6 +45,18 @@ store('of a lock are asked for by words without the mirror’s password', async 
     fetchWords([one], '/c', (it) => first!(it)!)[0],
     'http://m:8080/debian/pool/a_2.0%7erc1-3%2bb1_all.deb',
   )
+})
+store('are asked for in calls that a shell can be given', () => {
+  const many = Array.from({ length: 2000 }, (_, i) => packageOf(`package-${i}`, Buffer.alloc(0)))
+  const wordsOf = (one: LockedPackage) => fetchWords([one], `/c/${'long/'.repeat(20)}`)
+  const calls = [...callsOf(many, wordsOf)]
+  assert.equal(calls.flat(), many)
+  assert.ok(calls.length > 3 && calls.every((some) => some.length > 100))
+  for (const some of calls) {
+    const words = some.flatMap(wordsOf)
+    assert.is(spawnSync('sh', ['-c', `: ${words.join(' ')}`]).status, 0)
+  }
+  assert.equal([...callsOf([], wordsOf)], [])
 })
 store('count as missing when they are cut off or something else', () =>
   inTemporaryDir(async (dir) => {
