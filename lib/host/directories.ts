@@ -1,11 +1,12 @@
 /** Directories on the host. */
-import { access, mkdir } from 'node:fs/promises'
+import { lstat, mkdir, stat } from 'node:fs/promises'
 import { dirname, join, relative, sep } from 'node:path'
 import { errorCode } from '../cli/errors.ts'
 
 /** The nearest path at or above `path` that exists. */
 export async function nearestExisting(path: string): Promise<string> {
-  const found = await access(path).then(
+  // A link that leads nowhere is there: nothing can be made in its place.
+  const found = await lstat(path).then(
     () => true,
     () => false,
   )
@@ -13,11 +14,16 @@ export async function nearestExisting(path: string): Promise<string> {
 }
 
 /**
- * Make a directory and its parents; the topmost one that was made, or undefined. Not by `mkdir`'s
+ * Make a directory and its parents, where there are none; the topmost one that was made, or undefined. Not by `mkdir`'s
  * own `recursive`: Node 20's never returns where a file system takes no directories (/proc).
  */
 export async function makeParents(path: string): Promise<string | undefined> {
   const existing = await nearestExisting(path)
+  const checkIsDirectory = async (at: string) => {
+    if ((await stat(at)).isDirectory()) return
+    throw Object.assign(new Error(`${at} is no directory`), { code: 'ENOTDIR', syscall: 'mkdir' })
+  }
+  await checkIsDirectory(existing)
   if (existing === path) return undefined
   let made: string | undefined
   let at = existing
@@ -27,7 +33,8 @@ export async function makeParents(path: string): Promise<string | undefined> {
       await mkdir(at)
       made ??= at
     } catch (error) {
-      if (errorCode(error) !== 'EEXIST') throw error // another build was faster
+      if (errorCode(error) !== 'EEXIST') throw error
+      await checkIsDirectory(at) // another build was faster
     }
   }
   return made
