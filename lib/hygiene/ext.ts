@@ -34,6 +34,10 @@ export function openExt(read: ReadBytes, start: number): Volume {
   const perGroup = superblock.readUInt32LE(40)
   const inodes = superblock.readUInt32LE(0)
   const inodeBytes = superblock.readUInt32LE(76) === 0 ? 128 : superblock.readUInt16LE(88)
+  // A step of no bytes would never come to an end.
+  if (blockBytes < 1024 || blockBytes > 65536 || perGroup === 0 || inodeBytes < 128) {
+    throw new BuildError('Cannot read the ext4 file system: its superblock is damaged')
+  }
   const wide = (incompat & INCOMPAT.BITS_64) !== 0
   const descriptorBytes = wide ? superblock.readUInt16LE(254) : 32
   const descriptors = (superblock.readUInt32LE(20) + 1) * blockBytes

@@ -36,6 +36,12 @@ export function openXfs(read: ReadBytes, start: number): Volume {
     return (group * groupBlocks + (block - group * 2 ** groupLog)) * blockBytes
   }
   const fork = five ? 176 : 100
+  const isSize = (bytes: number) =>
+    bytes >= 256 && bytes <= 65536 && Number.isInteger(Math.log2(bytes))
+  // A step of no bytes would never come to an end.
+  if (![blockBytes, inodeBytes, directoryBytes].every(isSize) || groupBlocks === 0) {
+    throw new BuildError('Cannot read the XFS file system: its superblock is damaged')
+  }
 
   const inode = (node: Node): Buffer => {
     const at = blockAt(Math.floor(node / 2 ** inodesLog)) + (node % 2 ** inodesLog) * inodeBytes

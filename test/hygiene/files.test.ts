@@ -1,5 +1,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { openExt } from '../../lib/hygiene/ext.ts'
+import { openXfs } from '../../lib/hygiene/xfs.ts'
 import { SystemFiles } from '../../lib/hygiene/files.ts'
 import { systemOf, volumeOf } from './plants.ts'
 
@@ -47,3 +49,16 @@ paths('enters what is mounted, and does not follow links on a walk', () => {
   )
 })
 paths.run()
+
+const damaged = suite('file systems whose blocks have no size')
+damaged('are refused: a step of no bytes would have no end', () => {
+  const ext = Buffer.alloc(1 << 20)
+  ext.writeUInt16LE(0xef53, 1024 + 56)
+  ext.writeUInt32LE(22, 1024 + 24)
+  const xfs = Buffer.alloc(1 << 20)
+  xfs.write('XFSB')
+  const read = (bytes: Buffer) => (at: number, length: number) => bytes.subarray(at, at + length)
+  assert.throws(() => openExt(read(ext), 0), /its superblock is damaged/)
+  assert.throws(() => openXfs(read(xfs), 0), /its superblock is damaged/)
+})
+damaged.run()
