@@ -7,7 +7,6 @@
  */
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { rootCertificates } from 'node:tls'
 import packageJson from '../package.json' with { type: 'json' }
@@ -16,6 +15,7 @@ import { log } from '../lib/cli/log.ts'
 import { main } from '../lib/cli/main.ts'
 import { commonOptions, parseSize } from '../lib/cli/options.ts'
 import { step } from '../lib/cli/progress.ts'
+import { cacheDirectory } from '../lib/host/home.ts'
 import { ensureTools, findTool, INSTALLER_TOOLS, TOOLS } from '../lib/host/tools.ts'
 import { checkWritable } from '../lib/image/output-dir.ts'
 import { proxyOption, proxyVariables } from '../lib/image/proxy.ts'
@@ -104,9 +104,7 @@ await main(command, async ({ options, words, scope }) => {
   const at = new Date()
   checkRetro({ ...wanted, tarball: '' }, at)
   await checkWritable(output)
-  const cacheHome =
-    process.env['XDG_CACHE_HOME'] || join(process.env['HOME'] || homedir(), '.cache')
-  const cache = resolve(options.cache ?? join(cacheHome, 'hybrid-images'))
+  const cache = resolve(options.cache ?? cacheDirectory())
   if (platform === undefined) await findPlatform(stamp)
   await step('Check the host', async () => {
     const fetching = platform !== undefined && isAddress(platform) ? [INSTALLER_TOOLS.curl] : []

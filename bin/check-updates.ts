@@ -4,7 +4,7 @@
  *   ./bin/check-updates
  *   ./bin/check-updates --only 'rocky-*' --output /data/bits --json
  */
-import { homedir } from 'node:os'
+import { cacheDirectory } from '../lib/host/home.ts'
 import { join, resolve } from 'node:path'
 import { distros } from '../distros/all.ts'
 import { findRelease } from '../distros/distro.ts'
@@ -58,8 +58,7 @@ await main(command, async ({ options, words }) => {
   const named = words.length > 0 || options.only.length > 0
   const asked = named ? rows : rows.filter(({ endOfLife }) => endOfLife >= today)
   await ensureTools([INSTALLER_TOOLS.curl], { install: options.install })
-  const home = process.env['XDG_CACHE_HOME'] || join(process.env['HOME'] || homedir(), '.cache')
-  const cache = join(resolve(options.cache ?? join(home, 'hybrid-images')), 'media')
+  const cache = join(resolve(options.cache ?? cacheDirectory()), 'media')
   const fetching = { env: proxyVariables(options.proxy, process.env), report: () => {} }
   const updates: Update[] = []
   const queue = [...asked.entries()]

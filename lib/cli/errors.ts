@@ -65,6 +65,10 @@ const REASONS: Record<string, string> = {
   ENAMETOOLONG: 'the name is too long',
   EFBIG: 'the file would be larger than allowed',
   EIO: 'input/output error',
+  EPIPE: 'who reads it has gone',
+  ELOOP: 'it is a link to itself, or one of too many',
+  ENXIO: 'it is a socket, or a device that is not there',
+  ESPIPE: 'it is a pipe, in which nobody can go back: save it to a file first',
 }
 
 const HINTS: Record<string, string> = {
@@ -76,11 +80,13 @@ const HINTS: Record<string, string> = {
 
 /**
  * A system error as an operator's error: `Cannot <action>: <reason>`. Errors that are ours already,
- * and errors without a known code, come back unchanged.
+ * and errors that no system call has, come back unchanged.
  */
 export function explain(action: string, error: unknown): unknown {
   const code = errorCode(error)
-  const reason = code && REASONS[code]
-  if (error instanceof BuildError || !reason) return error
+  if (error instanceof BuildError || code === undefined) return error
+  const isSystems = error instanceof Error && 'syscall' in error
+  const reason = REASONS[code] ?? (isSystems ? `the system says ${code}` : undefined)
+  if (reason === undefined) return error
   return new BuildError(`Cannot ${action}: ${reason}`, { hint: HINTS[code], cause: error })
 }

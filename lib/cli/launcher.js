@@ -183,11 +183,11 @@ const BUNDLES = join(root, 'node_modules/.cache/hybrid-images')
  * @returns {string | undefined} undefined where there is no such place
  */
 function ownBundles() {
-  const cache = process.env['XDG_CACHE_HOME'] || join(process.env['HOME'] || homedir(), '.cache')
-  const directory = join(cache, 'hybrid-images/start')
   const self = process.getuid?.()
   if (self === 0) return undefined // $HOME may be that of who became root
   try {
+    const cache = process.env['XDG_CACHE_HOME'] || join(process.env['HOME'] || homedir(), '.cache')
+    const directory = join(cache, 'hybrid-images/start')
     mkdirSync(dirname(directory), { recursive: true })
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     const { uid, mode } = statSync(directory)

@@ -40,7 +40,7 @@ export function fleetOf(distros: readonly Distro[]): FleetRow[] {
 function globPattern(glob: string): RegExp {
   const source = glob
     .replaceAll(/[^*?\w-]/g, '\\$&')
-    .replaceAll('*', '.*')
+    .replaceAll(/\*+/g, '.*')
     .replaceAll('?', '.')
   return new RegExp(`^${source}$`)
 }

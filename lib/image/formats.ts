@@ -5,6 +5,7 @@ import { open } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { constants, gunzipSync } from 'node:zlib'
 import { BuildError, errorCode, explain, UsageError } from '../cli/errors.ts'
+import { checkIsFile } from '../cli/small-file.ts'
 import { MAGIC } from '../zfs/records.ts'
 
 /** `dd.gz` is the raw disk, gzipped; `tgz` a gzipped tar of a root file system, which is no disk. */
@@ -75,6 +76,7 @@ export async function formatOfContent(path: string): Promise<Format> {
 }
 
 async function readHead(path: string): Promise<Buffer> {
+  await checkIsFile(path)
   const head = Buffer.alloc(HEAD)
   try {
     const file = await open(path, 'r')

@@ -1,9 +1,10 @@
 /** Are the files here that a manifest names beside its image, and are they those that it means? */
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { lstat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { errorCode, explain } from '../cli/errors.ts'
+import { errorCode } from '../cli/errors.ts'
 import { oneLine } from '../cli/one-line.ts'
+import { readSmallFile } from '../cli/small-file.ts'
 import type { ImageFile } from './image-file.ts'
 
 export const RECORD_KINDS = ['sbom', 'provenance'] as const
@@ -24,7 +25,7 @@ export function namedRecords(tags: Readonly<Record<string, unknown>>): NamedReco
   return RECORD_KINDS.flatMap((kind) => {
     const name = tags[kind]
     const sha256 = tags[`${kind}_sha256`]
-    if (typeof name !== 'string' || typeof sha256 !== 'string') return []
+    if (typeof name !== 'string' || typeof sha256 !== 'string' || name.includes('\0')) return []
     return [{ kind, name: basename(name), sha256 }] // beside the manifest, and nowhere else
   })
 }
@@ -70,13 +71,12 @@ export async function inspectRecords(
   return Promise.all(
     records.map(async (record): Promise<FoundRecord> => {
       const path = join(dirname(manifest), record.name)
-      let text: Buffer
-      try {
-        text = await readFile(path)
-      } catch (error) {
-        if (errorCode(error) !== 'ENOENT') throw explain(`read "${path}"`, error)
-        return { ...record, state: 'missing', says: 'not here' }
-      }
+      const isThere = await lstat(path).then(
+        () => true,
+        (error: unknown) => errorCode(error) !== 'ENOENT',
+      )
+      if (!isThere) return { ...record, state: 'missing', says: 'not here' }
+      const text = await readSmallFile(path)
       const wrong = (says: string): FoundRecord => ({ ...record, state: 'wrong', says })
       const found = createHash('sha256').update(text).digest('hex')
       if (found !== record.sha256) {

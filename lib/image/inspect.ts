@@ -36,7 +36,8 @@ export async function imageFileOf(manifest: string): Promise<string> {
       return path
   }
   const { globby } = await import('globby') // not for every command
-  const others = await globby('*.{zfs,zvol}.gz', { cwd: dirname(manifest) })
+  // A directory that may not be listed has none to tell of.
+  const others = await globby('*.{zfs,zvol}.gz', { cwd: dirname(manifest) }).catch(() => [])
   throw new BuildError(`Cannot find the image file of "${manifest}": there is no ${base}.zfs.gz`, {
     hint:
       others.length > 0

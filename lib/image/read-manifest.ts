@@ -1,7 +1,7 @@
 /** Reads image manifests of any tool: what `imgadm install` takes, and of that what we need. */
-import { readFile } from 'node:fs/promises'
-import { BuildError, explain } from '../cli/errors.ts'
+import { BuildError } from '../cli/errors.ts'
 import { oneLine } from '../cli/one-line.ts'
+import { readSmallFile } from '../cli/small-file.ts'
 import { CPU_LEVELS, type CpuLevel } from '../host/accelerator.ts'
 import { type NamedRecord, namedRecords } from './inspect-records.ts'
 import { validators } from './validators.ts'
@@ -37,9 +37,7 @@ const textOf = (value: unknown): string =>
  * @throws {BuildError} when it can't be read, is no JSON, or `imgadm install` would refuse it
  */
 export async function readManifest(path: string): Promise<ReadManifest> {
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
-    throw explain(`read "${path}"`, error)
-  })
+  const text = (await readSmallFile(path)).toString()
   let value: unknown
   try {
     value = JSON.parse(text)

@@ -1,8 +1,7 @@
 /**
  * A recipe: one release with everything that the options decide, resolved and printable.
  */
-import { homedir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { architectures } from '../../distros/architectures.ts'
 import {
@@ -16,6 +15,7 @@ import {
 import { UsageError } from '../cli/errors.ts'
 import { defaultDisk, type DiskWishes } from '../disk/disk.ts'
 import type { LayoutName } from '../disk/layout.ts'
+import { cacheDirectory } from '../host/home.ts'
 import type { LeftoverName } from '../hygiene/leftovers.ts'
 import { mediaAt } from '../media/media-at.ts'
 import type { ImageFormat } from '../targets/target.ts'
@@ -176,7 +176,6 @@ export async function resolveRecipe(
   checkStray(method, options)
   checkArch(options, method)
   const title = release.title ?? `${distro.title} ${release.version}${codename}`
-  const cacheHome = env['XDG_CACHE_HOME'] || join(env['HOME'] || homedir(), '.cache')
   const format = formatFor(options)
   if (format === 'tgz' && !systemOf(distro, vendors).rootTar) {
     throw new UsageError(`${distro.title} ${vendors.version} can't ship as a root tar`, {
@@ -228,7 +227,7 @@ export async function resolveRecipe(
     mirrors: mirrorsOf(distro, options),
     keyring: await ownKeyring(method, options),
     proxyEnv: proxyVariables(options.proxy, env),
-    cache: resolve(options.cache ?? join(cacheHome, 'hybrid-images')),
+    cache: resolve(options.cache ?? cacheDirectory(env)),
     offline: options.offline,
     output: resolve(options.output),
     builder: options.builder,

@@ -3,9 +3,9 @@
  * build writes one; a build that is given it (--locked) uses these packages and no others.
  */
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import type { Arch } from '../../distros/distro.ts'
-import { BuildError, explain, UsageError } from '../cli/errors.ts'
+import { BuildError, UsageError } from '../cli/errors.ts'
+import { readSmallFile } from '../cli/small-file.ts'
 
 export const LOCK = 'lock.json'
 
@@ -138,11 +138,7 @@ export function parseLock(text: string, path: string): PackageLock {
 
 /** @throws {BuildError} when it can't be read, or is none */
 export async function readLock(path: string): Promise<PackageLock> {
-  try {
-    return parseLock(await readFile(path, 'utf8'), path)
-  } catch (error) {
-    throw explain(`read lock "${path}"`, error)
-  }
+  return parseLock((await readSmallFile(path, `lock "${path}"`)).toString(), path)
 }
 
 /**

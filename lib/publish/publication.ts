@@ -35,7 +35,10 @@ export async function readPublication(word: string): Promise<Publication> {
       ? true
       : name.startsWith(`${MANIFEST.test(base) ? base.replace(MANIFEST, '') : nameOfImage(base)}.`)
   const taken = [own.image.path, own.manifest?.path]
-  const others = (await readdir(directory, { withFileTypes: true }))
+  const entries = await readdir(directory, { withFileTypes: true }).catch((error: unknown) => {
+    throw explain(`list "${directory}"`, error)
+  })
+  const others = entries
     .filter((entry) => entry.isFile() && !entry.name.endsWith('.partial') && mine(entry.name))
     .map(({ name }) => join(directory, name))
     .filter((one) => !taken.includes(one))

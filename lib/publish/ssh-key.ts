@@ -3,10 +3,10 @@
  * A key under a passphrase has to be in the agent: nobody is asked for it here.
  */
 import { readdir, readFile } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 import type sshpk from 'sshpk'
 import { BuildError, explain } from '../cli/errors.ts'
+import { homeDirectory } from '../host/home.ts'
 import { agentKeys, agentSign } from './ssh-agent.ts'
 import { sshFormats } from './ssh-formats.ts'
 
@@ -76,7 +76,7 @@ export async function findSigningKey(
   identity: string,
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<SigningKey> {
-  const home = env['HOME'] || homedir()
+  const home = homeDirectory(env)
   if (FINGERPRINT.test(identity)) return byFingerprint(identity, home, env)
   const path = identity.replace(/^~(?=\/)/, home)
   const text = await readFile(path, 'utf8').catch((error: unknown) => {

@@ -2,10 +2,11 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rename, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gunzipSync, gzipSync } from 'node:zlib'
+import { BuildError } from '../../lib/cli/errors.ts'
 import { convertImage } from '../../lib/image/convert.ts'
 import { imageManifest, writeManifest } from '../../lib/image/manifest.ts'
 import { inspectImage } from '../../lib/image/inspect.ts'
@@ -13,6 +14,29 @@ import { Random } from '../random.ts'
 import { errorOf, inTemporaryDir } from '../temporary.ts'
 
 const MIB = 1024 ** 2
+
+const reading = suite('files that are none')
+reading('are refused before anybody waits for them', () =>
+  inTemporaryDir(async (dir) => {
+    const fifo = join(dir, 'disk.raw')
+    spawnSync('mkfifo', [fifo, join(dir, 'a.imgmanifest')])
+    await symlink('loop', join(dir, 'loop'))
+    for (const [work, reason] of [
+      [() => inspectImage(fifo), /^Cannot read ".*disk\.raw": it is no regular file/],
+      [() => inspectImage(join(dir, 'a.imgmanifest')), /^Cannot read ".*": it is no regular file/],
+      [() => convertImage(fifo, join(dir, 'x.dd.gz'), 8192, () => {}), /no regular file/],
+      [() => convertImage('/dev/zero', join(dir, 'x.dd.gz'), 8192, () => {}), /no regular file/],
+      [() => inspectImage(join(dir, 'loop')), /^Cannot read ".*loop": it is a link to itself/],
+      [() => inspectImage(dir), /^Cannot read ".*": it is a directory/],
+    ] as const) {
+      const error = await errorOf(work)
+      assert.instance(error, BuildError)
+      assert.match(error.message, reason)
+    }
+    assert.equal((await readdir(dir)).sort(), ['a.imgmanifest', 'disk.raw', 'loop'])
+  }),
+)
+reading.run()
 
 /** A disk of 3 MiB with some data, and its image with a manifest. */
 async function makeImage(dir: string): Promise<{ raw: Buffer; manifest: string; image: string }> {
