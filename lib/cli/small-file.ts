@@ -20,7 +20,9 @@ export async function checkIsFile(path: string, name = `"${path}"`): Promise<{ s
     ? 'it is a directory'
     : 'it is no regular file, but a pipe, a socket or a device'
   throw new BuildError(`Cannot read ${name}: ${what}`, {
-    hint: found.isDirectory() ? undefined : 'Save what comes of it to a file first',
+    hint: found.isDirectory()
+      ? undefined
+      : `Save what comes of it to a file first; of a device: qemu-img convert -O raw ${path} disk.raw`,
   })
 }
 

@@ -2,12 +2,13 @@
  * An image as a comparison needs it: what its file says, and its raw disk, restored below a temporary directory where
  * the file is none. The file itself is only read.
  */
-import { mkdir, readFile, stat, symlink } from 'node:fs/promises'
+import { mkdir, readFile, symlink } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { BuildError, explain } from '../cli/errors.ts'
+import { BuildError } from '../cli/errors.ts'
 import type { Report } from '../cli/progress.ts'
 import { act } from '../cli/run.ts'
 import { stopSignal } from '../cli/session.ts'
+import { checkIsFile } from '../cli/small-file.ts'
 import { openStream, unpacked, writeRaw } from '../image/convert.ts'
 import { type Format, formatOfContent } from '../image/formats.ts'
 import { digestFile } from '../image/image-file.ts'
@@ -36,16 +37,7 @@ export async function findImage(named: string, report: Report): Promise<NamedIma
   const manifest = MANIFEST.test(named) ? await readManifest(named) : undefined
   const path = manifest ? await imageFileOf(named) : named
   const format = await formatOfContent(path)
-  const found = await stat(path).catch((error: unknown) => {
-    throw explain(`read "${path}"`, error)
-  })
-  // A device's size is 0 here: two of them would be the same, whatever they hold.
-  if (!found.isFile()) {
-    throw new BuildError(`Cannot compare "${path}": it is no regular file`, {
-      hint: `Copy it to one: qemu-img convert -O raw ${path} disk.raw`,
-    })
-  }
-  const { size } = found
+  const { size } = await checkIsFile(path)
   if (format === 'raw') return { path, format, bytes: size }
   report(undefined, path)
   const { sha1, sha256 } = await digestFile(path)
