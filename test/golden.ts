@@ -15,7 +15,7 @@ export async function buildGolden(dir: string, more: string[] = []): Promise<Gol
     ...['12', '--target', 'libvirt', '--name', 'golden', '--size', '4G', '--json'],
     ...['--var', 'admin_user=ops', '--var', 'route_metric=250', '--var', 'reboot_time=03:30'],
     ...['--var', 'ssh_key_types=ed25519', '--var', 'etckeeper_branch=trunk'],
-    ...['--var', 'run_commands=date >/etc/run-commands'],
+    ...['--var', 'run_commands=echo once >/etc/run-commands'],
     ...['--output', join(dir, 'bits'), '--cache', join(dir, 'cache'), ...machineMirrors()],
     ...more,
   ])

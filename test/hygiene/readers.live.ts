@@ -91,7 +91,7 @@ const ext =
 const xfs =
   (...words: string[]): Maker =>
   async (tree) => {
-    const bytes = 320 * MIB
+    const bytes = 448 * MIB
     const volume = await emptyDisk('volume', bytes)
     const prototype = join(dir, 'prototype')
     await writeFile(prototype, prototypeOf(tree))
