@@ -98,6 +98,11 @@ async function runTypeScript(file) {
       'Install it from your distribution or from nodejs.org',
     )
   }
+  try {
+    process.cwd()
+  } catch {
+    notReady('Cannot start: the current directory has been removed', 'Change to another one')
+  }
   if (!existsSync(file)) notReady(`Cannot run ${file}: no such file`, 'Is the checkout whole?')
   if (!packagesInstalled(root)) installPackages()
   const { path, directory } = await bundleOf(file)

@@ -53,6 +53,13 @@ launchers('are all named in package.json, for npm link', async () => {
   assert.equal(Object.values(bin).sort(), commands)
   for (const [name, path] of Object.entries(bin)) assert.is(path, `bin/${name}`)
 })
+launchers('say so where the current directory has been removed', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'launcher-'))
+  const line = `cd ${dir} && rmdir ${dir} && exec ${join(root, commands[0]!)} --help`
+  const { status, stderr } = spawnSync('sh', ['-c', line], { encoding: 'utf8' })
+  assert.is(stderr.split('\n')[0], 'Error: Cannot start: the current directory has been removed')
+  assert.is(status, 3)
+})
 for (const command of commands) {
   launchers(`${command} --help works through a link, from another directory`, async () => {
     const dir = await mkdtemp(join(tmpdir(), 'launcher-'))
