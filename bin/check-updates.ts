@@ -4,7 +4,6 @@
  *   ./bin/check-updates
  *   ./bin/check-updates --only 'rocky-*' --output /data/bits --json
  */
-import { cacheDirectory } from '../lib/host/home.ts'
 import { join, resolve } from 'node:path'
 import { distros } from '../distros/all.ts'
 import { findRelease } from '../distros/distro.ts'
@@ -13,6 +12,7 @@ import { log } from '../lib/cli/log.ts'
 import { main } from '../lib/cli/main.ts'
 import { commonOptions, parseList } from '../lib/cli/options.ts'
 import { step } from '../lib/cli/progress.ts'
+import { cacheDirectory } from '../lib/host/home.ts'
 import { INSTALLER_TOOLS, ensureTools } from '../lib/host/tools.ts'
 import { columns, fleetOf, selectRows } from '../lib/image/fleet.ts'
 import { proxyOption, proxyVariables } from '../lib/image/proxy.ts'
