@@ -84,7 +84,9 @@ async function slotsOf(disk: FileHandle, read: ReadBytes): Promise<Slot[]> {
     if (text === undefined) slots.push({ what, start: part.offset, names: partNames(part) })
     else {
       const volumes = namedVolumes(text)
-      if (volumes.length === 0) slots.push({ what, start: undefined, names: [] })
+      // A group without volumes does not speak of any.
+      const speaks = text === '' || /\blogical_volumes \{/.test(text)
+      if (volumes.length === 0 && speaks) slots.push({ what, start: undefined, names: [] })
       for (const volume of volumes) {
         const start = volume.start === undefined ? undefined : part.offset + volume.start
         slots.push({
@@ -123,7 +125,7 @@ export async function openDisk(disk: FileHandle): Promise<SystemFiles> {
   const unread: string[] = []
   for (const slot of slots) {
     if (slot.start === undefined) {
-      unread.push(`${slot.what} does not lie in one piece`)
+      unread.push(`${slot.what} does not lie in one piece that can be read`)
       continue
     }
     const volume = openVolume(read, slot.start)

@@ -334,6 +334,40 @@ readers(
     assert.equal(await findingsOn(unknown), [])
   },
 )
+readers(
+  'a group of logical volumes is told of where they are not in one piece, or can’t be told',
+  async () => {
+    const text = (volumes: string) =>
+      `g {\nextent_size = 8192\nphysical_volumes {\npv0 {\npe_start = 2048\n}\n}\n${volumes}}\n`
+    const torn = 'torn {\nsegment_count = 2\n\nsegment1 {\nextent_count = 5\n}\n}\n'
+    for (const [volumes, expected] of [
+      ['', []],
+      [
+        'logical_volumes {\n}\n',
+        ['unread: partition 2 does not lie in one piece that can be read'],
+      ],
+      [
+        `logical_volumes {\n${torn}}\n`,
+        ['unread: logical volume g/torn does not lie in one piece that can be read'],
+      ],
+    ] as const) {
+      const disk = await twoFileSystems(GPT, [1, 70], '/dev/mapper/elsewhere')
+      const group = Buffer.alloc(MIB)
+      // A label in the second sector, one area of metadata behind 4 KiB, its text behind the area's header.
+      group.write('LABELONE', 512)
+      group.writeUInt32LE(32, 512 + 20)
+      group.writeBigUInt64LE(4096n, 512 + 32 + 40 + 16)
+      group.writeBigUInt64LE(65536n, 512 + 32 + 40 + 24)
+      group.writeBigUInt64LE(512n, 4096 + 40)
+      group.writeBigUInt64LE(BigInt(text(volumes).length), 4096 + 48)
+      group.write(text(volumes), 4096 + 512)
+      const file = await open(disk, 'r+')
+      await file.write(group, 0, group.length, 70 * MIB)
+      await file.close()
+      assert.equal(await findingsOn(disk), expected)
+    }
+  },
+)
 readers('FAT: finds files in folders by their short names and long ones', async () => {
   for (const [bits, mib] of [
     ['16', 32],
