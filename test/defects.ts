@@ -1,10 +1,12 @@
 /** Images with planted defects, and what test-image says of them. */
 import * as assert from 'uvu/assert'
 import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { inspectImage } from '../lib/image/inspect.ts'
 import { imageManifest, writeManifest } from '../lib/image/manifest.ts'
+import { plainText } from '../lib/machine/console.ts'
 import { run } from './live.ts'
 
 /** What `test-image --json` prints. */
@@ -21,6 +23,18 @@ export const named = (result: TestResult, status: string) =>
     .filter((check) => check.status === status)
     .map(({ firmware, boot, name }) => `${firmware}/${boot}/${name}`)
     .sort()
+
+/** The checks that failed, each with what was found instead, and the consoles' last lines: a report is gone with the test. */
+export function failures(result: TestResult): string[] {
+  const failed = result.checks
+    .filter(({ status }) => status === 'failed')
+    .map(({ firmware, boot, name, evidence }) => `${firmware}/${boot}/${name}: ${evidence}`)
+  if (failed.length === 0) return []
+  const consoles = result.reports.serialLogs.flatMap((path) =>
+    plainText(readFileSync(path, 'latin1')).trimEnd().split('\n').slice(-5),
+  )
+  return [...failed, ...consoles]
+}
 
 export const MIB = 1024 ** 2
 

@@ -61,10 +61,13 @@ export const PASSWORD: Phase = {
 /** The menu comes first, from firmware that may be silent; everything else takes its time. */
 export type PhaseLimits = { menu: Limits; other: Limits }
 
-/** Emulation is some ten times slower; two machines may share the cores. */
+/**
+ * Emulation is some ten times slower, and machines share the cores: a good image's log-in prompt has taken over seven
+ * minutes. One that hangs is silent long before that.
+ */
 const LIMITS: Record<Accelerator['name'], PhaseLimits> = {
   kvm: { menu: { seconds: 40, silentSeconds: 30 }, other: { seconds: 180, silentSeconds: 60 } },
-  tcg: { menu: { seconds: 120, silentSeconds: 90 }, other: { seconds: 600, silentSeconds: 240 } },
+  tcg: { menu: { seconds: 120, silentSeconds: 90 }, other: { seconds: 1200, silentSeconds: 240 } },
 }
 
 /** Limits under an accelerator; `seconds` replaces them all. */

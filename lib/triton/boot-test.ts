@@ -42,6 +42,7 @@ import {
   bannerVerdict,
   consoleLogin,
   lastLine,
+  loginPrompt,
   loginRefused,
   untilLogin,
   untilSettled,
@@ -185,8 +186,10 @@ class Run {
     await this.#waitFor(KERNEL, /Linux version (\S+)/, other)
     const from = this.#position
     const { hostname } = this.#virtual.instance
-    const wrong = (found: string) => found !== `${hostname} login:` && `the prompt is "${found}"`
-    await this.#waitFor(LOGIN, /^\S+ login:/m, other, wrong)
+    await this.#waitFor(LOGIN, loginPrompt(hostname), other, ([, others]) => {
+      if (others !== undefined) throw new Wrong(`the prompt is "${others}"`)
+      return `${hostname} login:`
+    })
     if (this.#boot !== 'reboot') {
       const shown = this.#console.text.slice(from, this.#position)
       await this.#check(BANNER, async () => bannerVerdict(shown, image))
@@ -273,21 +276,19 @@ class Run {
   /**
    * A text on the console, in order.
    *
-   * @param wrong what is wrong with the text that was found; the boot goes on all the same
+   * @param judge the evidence; it throws Wrong where the boot goes on all the same
    */
   async #waitFor(
     phase: Phase,
     shows: RegExp,
     limits: Limits,
-    wrong: (found: string) => string | false = () => false,
+    judge: (match: RegExpExecArray) => string = ([found]) => found.trim(),
   ) {
     const look = async () => {
       const options = { what: phase.title, limits, from: this.#position, signal: stopSignal() }
       const { match, next } = await this.#console.waitFor(shows, options)
       this.#position = next
-      const problem = wrong(match[0])
-      if (problem) throw new Wrong(problem)
-      return match[0].trim()
+      return judge(match)
     }
     await this.#phase(phase, look)
   }

@@ -63,6 +63,17 @@ export async function untilSettled(
   }
 }
 
+/**
+ * The log-in prompt of a host, as the console may show it: kernel and services write lines of their own to it, also
+ * in the middle of the prompt, which getty writes in parts. The first group is the prompt of another host.
+ */
+export function loginPrompt(hostname: string): RegExp {
+  // "[   12.345678] kernel: …", "[  OK  ] Started …", and what systemd indents as far.
+  const lines = String.raw`(?:(?:\[| {9}).*\n)*`
+  const prompt = [...`${hostname} login:`].map((char) => char.replace(/\W/, '\\$&')).join(lines)
+  return new RegExp(String.raw`^(?:${prompt}|(\S+ login:))`, 'm')
+}
+
 /** Whether a log-in is refused, with no method but keys offered. */
 export async function loginRefused(login: Login): Promise<Verdict> {
   const { exitCode, stderr } = await $({ nothrow: true })`${sshWords(login)} true`
@@ -102,12 +113,13 @@ export async function consoleLogin(
     console.waitFor(shows, { what, limits, from, signal: stopSignal() })
   const start = console.text.length
   console.write('\n')
-  await wait(/login: $/, 'A log-in prompt', start)
+  // Not looked for at the end of the text: lines of others may have come behind them.
+  const { next } = await wait(loginPrompt(hostname), 'A log-in prompt', start)
   console.write('root\n')
-  const asked = await wait(/Password: $/, 'The question for a password', start)
+  const asked = await wait(/Password: /, 'The question for a password', next)
   console.write(`${rootPassword}\n`)
   const prompt = `root@${hostname}:~#`
-  await wait(new RegExp(`${prompt} $`), `The prompt ${prompt}`, asked.next)
+  await wait(new RegExp(`${prompt} `), `The prompt ${prompt}`, asked.next)
   const message = namingLine(console.text.slice(asked.next), image)
   if (message !== undefined) return `${message.trim()}; ${prompt}`
   throw new BuildError(`no line with "${image.name}" and "${image.version}" after the log-in`)

@@ -7,6 +7,7 @@ import { SerialConsole } from '../../lib/machine/console.ts'
 import {
   bannerVerdict,
   consoleLogin,
+  loginPrompt,
   loginRefused,
   untilLogin,
   untilSettled,
@@ -118,12 +119,45 @@ shown('wants name and version in one line', () => {
 })
 shown.run()
 
-/** A getty and a shell at the other end of the console. */
-function terminal(motd: string, hostname = 'test-1-of-image') {
+const prompt = suite('loginPrompt()')
+const CLOUD = "[  270.033533] cloud-init[502]: Cloud-init v. 22.4.2 running 'modules:config'\n"
+const KERNEL = '[  270.1] EXT4-fs (vda3): resized filesystem to 3636731\n'
+const UNIT = '[  OK  ] Finished cloud-final.service - Execute cloud user/final scripts.\n'
+const STARTING = '         Starting cloud-final.service - Execute cloud user/final scripts...\n'
+for (const [what, text] of [
+  ['alone', '\nweb-1 ttyS0\n\nweb-1 login: '],
+  ['with a line behind it', `\nweb-1 login: ${CLOUD}`],
+  ['with a line between the parts that getty writes', `\nweb-1${CLOUD} login: `],
+  ['with a line of the kernel anywhere', `\nwe${KERNEL}b-1 login: `],
+  ['with several lines', `\nweb-1${UNIT}${STARTING}${CLOUD} log${KERNEL}in: `],
+] as const) {
+  prompt(`is found ${what}`, () => {
+    const match = loginPrompt('web-1').exec(text)
+    assert.ok(match)
+    assert.is(match[1], undefined)
+  })
+}
+for (const [what, text, other] of [
+  ['another host', '\nweb-2 login: ', 'web-2 login:'],
+  ['a host whose name is longer', '\nmy-web-1 login: ', 'my-web-1 login:'],
+  ['a host whose name is a part', '\nweb login: ', 'web login:'],
+] as const) {
+  prompt(`tells ${what}`, () => assert.is(loginPrompt('web-1').exec(text)?.[1], other))
+}
+prompt('is not found in lines that are no prompt', () => {
+  assert.not(loginPrompt('web-1').test(`\nweb-1 ttyS0\n${UNIT}web-1${CLOUD}${CLOUD}`))
+  assert.not(loginPrompt('web.1').test(`\nwebx1${CLOUD} login: `), 'a name is no pattern')
+})
+prompt.run()
+
+/** A getty and a shell at the other end of the console; others write to it too. */
+function terminal(motd: string, hostname = 'test-1-of-image', others = '') {
   const typed = new PassThrough()
   const console = new SerialConsole(typed)
   let step = 0
-  const say = ['web login: ', 'Password: ', `\n${motd}\nroot@${hostname}:~# `]
+  const say = ['web login: ', 'Password: ', `\n${motd}\nroot@${hostname}:~# `].map(
+    (text) => text + others,
+  )
   // What is written arrives as echo as well, like on a terminal.
   typed.on('data', (data: Buffer) => {
     if (String(data).endsWith('\n') && step < say.length) typed.push(say[step++])
@@ -134,6 +168,12 @@ const password = suite('consoleLogin()')
 password('logs in, sees the message of the day and the prompt', async () => {
   const instance = { ...makeInstance(1, []), rootPassword: 'x' }
   const found = await consoleLogin(terminal('Image debian-12 20261121'), instance, image, 20)
+  assert.is(found, 'Image debian-12 20261121; root@test-1-of-image:~#')
+})
+password('does so where services write lines to the console', async () => {
+  const instance = { ...makeInstance(1, []), rootPassword: 'x' }
+  const console = terminal('Image debian-12 20261121', instance.hostname, UNIT)
+  const found = await consoleLogin(console, instance, image, 20)
   assert.is(found, 'Image debian-12 20261121; root@test-1-of-image:~#')
 })
 password('fails when the prompt has another name', async () => {
