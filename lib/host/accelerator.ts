@@ -29,8 +29,14 @@ export type QemuProgram = {
   arch?: Arch | undefined
 }
 
-/** Plain named models: under emulation "max" makes kernels panic at random. */
-const EMULATED: Readonly<Record<Arch, string>> = { amd64: 'Nehalem', arm64: 'cortex-a72' }
+/**
+ * Plain models: under emulation "max" makes kernels panic at random. Those of x86 are AMD's, which kernels do not
+ * protect from Meltdown: that would cost a flush of the emulated TLB at every system call. QEMU's own, and level 2.
+ */
+const EMULATED: Readonly<Record<Arch, string>> = {
+  amd64: 'qemu64,-svm,+ssse3,+sse4.1,+sse4.2,+popcnt',
+  arm64: 'cortex-a72',
+}
 
 /** What some systems need, by the levels of the x86-64 psABI. */
 export const CPU_LEVELS = ['x86-64-v2', 'x86-64-v3'] as const
@@ -43,7 +49,7 @@ export type CpuLevel = (typeof CPU_LEVELS)[number]
 export function withCpu(accelerator: Accelerator, level?: CpuLevel): Accelerator {
   // The first model is of level 2 already.
   if (accelerator.name === 'kvm' || level !== 'x86-64-v3') return accelerator
-  return { ...accelerator, cpu: 'Haswell-noTSX' }
+  return { ...accelerator, cpu: 'EPYC,-svm' }
 }
 
 /** Tried in this order: some nested hypervisors refuse a register of the host's own model. */

@@ -10,7 +10,7 @@ const spec: QemuSpec = {
     name: 'qemu',
     program: 'qemu-system-x86_64',
     lacks: new Set(),
-    accelerator: { name: 'tcg', cpu: 'Nehalem' },
+    accelerator: { name: 'tcg', cpu: 'qemu64' },
     leash: ['setpriv', '--pdeathsig', 'KILL', '--'],
   },
   hardware: 'kvm',
