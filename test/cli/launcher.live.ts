@@ -36,20 +36,22 @@ const home = join(dir, 'home')
 const kept = join(home, '.cache/hybrid-images/start')
 const temporary = join(dir, 'tmp')
 
-/** `check-host --help` as a user who may read the checkout. */
-function help(env: NodeJS.ProcessEnv = {}) {
-  const who = ['--reuid', NOBODY, '--regid', NOBODY, '--clear-groups'].map(String)
+/** A command as a user who may read the checkout. */
+function as(user: number, [name, ...words]: [string, ...string[]], env: NodeJS.ProcessEnv) {
+  const who = ['--reuid', user, '--regid', user, '--clear-groups'].map(String)
   const { status, stdout, stderr } = spawnSync(
     'setpriv',
-    [...who, join(checkout, 'bin/check-host'), '--help'],
+    [...who, join(checkout, 'bin', name), ...words],
     {
       cwd: '/',
       encoding: 'utf8',
-      env: { PATH: process.env['PATH'], HOME: home, TMPDIR: temporary, ...env },
+      env: { PATH: process.env['PATH'], TMPDIR: temporary, ...env },
     },
   )
   return { status, stdout, stderr }
 }
+const help = (env: NodeJS.ProcessEnv = {}) =>
+  as(NOBODY, ['check-host', '--help'], { HOME: home, ...env })
 const assertHelp = ({ status, stdout, stderr }: ReturnType<typeof help>) => {
   assert.equal([status, stderr], [0, ''])
   assert.match(stdout, /^Usage: check-host /)
@@ -108,6 +110,15 @@ for (const [what, spoil] of [
 }
 starting('starts without a home, and leaves nothing', async () => {
   assertHelp(help({ HOME: '/nonexistent' }))
+  assert.equal(await readdir(temporary), [])
+})
+starting('says so when a user whom nobody has made has no place for a cache', async () => {
+  await chmod(temporary, 0o1777)
+  const { status, stdout, stderr } = as(61_234, ['check-updates', 'debian-12'], {})
+  assert.equal(
+    [status, stdout, stderr],
+    [3, '', 'Error: Cannot find your home directory: this user has none\n  Set $HOME\n'],
+  )
   assert.equal(await readdir(temporary), [])
 })
 starting('says so when it can be written nowhere', async () => {

@@ -65,42 +65,67 @@ fetching('takes no name from a server', () =>
     ),
   ),
 )
-fetching('logs in with what an address has, and nobody sees it in the list of processes', () =>
-  inTemporaryDir((dir) => {
-    const seen = { curl: 0, secret: 0, authorization: '' }
-    return serving(
-      (request, answer) => {
-        seen.authorization = request.headers.authorization ?? ''
-        // Curl waits for the answer: now it is there to be seen.
-        for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-          let words = ''
-          try {
-            words = readFileSync(`/proc/${pid}/cmdline`, 'latin1')
-          } catch {
-            continue // it ended meanwhile
-          }
-          if (words.startsWith('curl\0')) seen.curl += 1
-          if (words.includes('s3cret-w"rd')) seen.secret += 1
-        }
-        answer.end('content')
-      },
-      async (place) => {
-        await fetchFile(`http://me:s3cret-w"rd@${place}/x y`, join(dir, 'file'), once).catch(
-          () => {},
+for (const [what, address] of [
+  ['a log-in', (place: string) => `http://me:s3cret-w"rd@${place}/x`],
+  ['a signature', (place: string) => `http://${place}/x?signature=s3cret-w%22rd`],
+] as const) {
+  fetching(
+    `names ${what} of an address to the server, and to nobody in the list of processes`,
+    () =>
+      inTemporaryDir((dir) => {
+        const seen = { curl: 0, secret: 0, authorization: '', url: '' }
+        return serving(
+          (request, answer) => {
+            seen.authorization = request.headers.authorization ?? ''
+            seen.url = request.url!
+            // Curl waits for the answer: now it is there to be seen.
+            for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+              let words = ''
+              try {
+                words = readFileSync(`/proc/${pid}/cmdline`, 'latin1')
+              } catch {
+                continue // it ended meanwhile
+              }
+              if (words.startsWith('curl\0')) seen.curl += 1
+              if (words.includes('s3cret-w')) seen.secret += 1
+            }
+            answer.end('content')
+          },
+          async (place) => {
+            // What is no address must not become more words of curl's either.
+            await fetchFile(`${address(place)} y`, join(dir, 'file'), once).catch(() => {})
+            await fetchFile(address(place), join(dir, 'file'), once)
+            assert.is(await readFile(join(dir, 'file'), 'utf8'), 'content')
+            if (what === 'a signature') assert.is(seen.url, '/x?signature=s3cret-w%22rd')
+            else {
+              const login = Buffer.from('me:s3cret-w"rd').toString('base64')
+              assert.is(seen.authorization, `Basic ${login}`)
+            }
+            assert.ok(seen.curl > 0)
+            assert.is(seen.secret, 0)
+            const said = await refusal(
+              fetchFile(address('127.0.0.1:1').replace('"', ''), join(dir, 'no'), once),
+            )
+            assert.match(said, /^Cannot fetch/)
+            assert.not.match(said, /s3cret/)
+          },
         )
-        await fetchFile(`http://me:s3cret-w"rd@${place}/x`, join(dir, 'file'), once)
-        assert.is(seen.authorization, `Basic ${Buffer.from('me:s3cret-w"rd').toString('base64')}`)
-        assert.ok(seen.curl > 0)
-        assert.is(seen.secret, 0)
-        const said = await refusal(
-          fetchFile(`http://me:s3cret@127.0.0.1:1/x`, join(dir, 'no'), once),
-        )
-        assert.match(said, /^Cannot fetch/) // main() redacts it: test/cli/run.test.ts
-      },
-    )
-  }),
-)
+      }),
+  )
+}
 fetching.run()
+
+const asking = suite('check-updates')
+asking('tells no password of a proxy, on no way', async () => {
+  const proxy = 'http://me:s3cret-word@127.0.0.1:1'
+  const words = ['debian-12', '--proxy', proxy, '--json', '--cache', join(dir, 'asked')]
+  const { status, stdout, stderr } = await run('check-updates', words)
+  const [{ problem }] = JSON.parse(stdout) as [{ problem: string }]
+  assert.match(problem, /^Cannot fetch https?:.* by way of the proxy http:.*127\.0\.0\.1:1: /)
+  assert.not.match(stdout + stderr, /s3cret/)
+  assert.is(status, 1, 'nobody could be asked')
+})
+asking.run()
 
 const listing = suite('fetchMedia()')
 listing('takes no path, no hidden file and no option from a list for a name', () =>
