@@ -5,8 +5,6 @@
  *
  * Reads data/platform-<STAMP>.tgz; prints the manifest's path, the image is beside it.
  */
-import { existsSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { rootCertificates } from 'node:tls'
 import packageJson from '../package.json' with { type: 'json' }
@@ -15,9 +13,11 @@ import { log } from '../lib/cli/log.ts'
 import { main } from '../lib/cli/main.ts'
 import { commonOptions, parseSize } from '../lib/cli/options.ts'
 import { step } from '../lib/cli/progress.ts'
+import { readSmallFile } from '../lib/cli/small-file.ts'
 import { cacheDirectory } from '../lib/host/home.ts'
 import { ensureTools, findTool, INSTALLER_TOOLS, TOOLS } from '../lib/host/tools.ts'
 import { checkWritable } from '../lib/image/output-dir.ts'
+import { findOwn } from '../lib/image/own-file.ts'
 import { proxyOption, proxyVariables } from '../lib/image/proxy.ts'
 import { findGiven, isAddress } from '../lib/media/given.ts'
 import { buildRetro, checkRetro, findPlatform } from '../platform/build.ts'
@@ -70,14 +70,11 @@ function parseDisk(text: string): number {
   throw new UsageError(`Size ${text} is too small: a platform needs ${SMALLEST} at least`)
 }
 
-/** A file of the operator's. @throws {UsageError} when it can't be read */
+/** A text of the operator's. @throws {UsageError} when it can't be read */
 async function readOwn(option: string, path: string | undefined): Promise<string | undefined> {
   if (path === undefined) return undefined
-  try {
-    return await readFile(path, 'utf8')
-  } catch (error) {
-    throw new UsageError(`Cannot read --${option} "${path}": ${(error as Error).message}`)
-  }
+  const found = await findOwn(`--${option}`, path)
+  return String(await readSmallFile(found, `--${option} "${path}"`))
 }
 
 await main(command, async ({ options, words, scope }) => {
@@ -90,11 +87,9 @@ await main(command, async ({ options, words, scope }) => {
     throw new UsageError('Option --checksum needs --platform')
   }
   await readOwn('network', network)
-  await readOwn('custom', custom)
+  if (custom !== undefined) await findOwn('--custom', custom)
   const bootDisk = options['boot-disk']
-  if (bootDisk !== undefined && !existsSync(bootDisk)) {
-    throw new UsageError(`Cannot read --boot-disk "${bootDisk}": there is no such file`)
-  }
+  if (bootDisk !== undefined) await findOwn('--boot-disk', bootDisk)
   const certificates =
     (await readOwn('ca-bundle', options['ca-bundle'])) ?? `${rootCertificates.join('\n')}\n`
   const wanted = {

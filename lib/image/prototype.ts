@@ -2,9 +2,9 @@
  * Manifest prototypes: JSON with tokens such as `@NAME@`, which the classic create-hybrid-image fills
  * in. Its own forgot `@HOMEPAGE@`. Source: eng, tools/create-hybrid-image, usage text.
  */
-import { readFile } from 'node:fs/promises'
-import { BuildError, explain } from '../cli/errors.ts'
+import { BuildError } from '../cli/errors.ts'
 import { oneLine } from '../cli/one-line.ts'
+import { readSmallInput } from '../cli/small-file.ts'
 import { validators } from './validators.ts'
 
 /** What the tokens stand for. */
@@ -103,7 +103,5 @@ function complaints(manifest: object): string[] {
 
 /** Read a prototype. @throws {BuildError} when it can't be read */
 export async function readPrototype(path: string): Promise<string> {
-  return readFile(path, 'utf8').catch((error: unknown) => {
-    throw explain(`read "${path}"`, error)
-  })
+  return String(await readSmallInput(path))
 }

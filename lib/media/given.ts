@@ -2,10 +2,12 @@
  * Media that the operator names: a file, taken as it is, or an address, which needs a digest. With a
  * digest it is verified before every use, as the vendor's own media are.
  */
-import { readFile, rm } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { basename, resolve } from 'node:path'
 import { BuildError, explain, UsageError } from '../cli/errors.ts'
 import { parseUrl } from '../cli/options.ts'
+import { checkIsNoPipe, readSmallInput } from '../cli/small-file.ts'
 import { type Digest, parseChecksums } from './checksums.ts'
 import { fetchFile, type FetchOptions } from './fetch.ts'
 import { withLock } from '../host/lock.ts'
@@ -48,12 +50,12 @@ export function parseDigest(text: string): Digest {
 async function digestFor(name: string, checksum: string): Promise<Digest> {
   const given = readDigest(checksum)
   if (given) return given
-  const list = await readFile(checksum, 'utf8').catch(() => undefined)
-  if (list === undefined) {
+  if (!existsSync(checksum)) {
     throw new UsageError(
       `Cannot read --checksum "${checksum}": it is no SHA-256 or SHA-512 in hexadecimal, and no file`,
     )
   }
+  const list = String(await readSmallInput(checksum, `--checksum "${checksum}"`))
   const digest = parseChecksums(list).get(name)
   if (digest) return digest
   throw new BuildError(`Cannot find "${name}" in checksum list "${checksum}"`, {
@@ -77,6 +79,7 @@ export async function findGiven(
   const digest = checksum === undefined ? undefined : await digestFor(name, checksum)
   if (!isAddress(iso)) {
     const path = resolve(iso)
+    await checkIsNoPipe(path)
     if (digest) await verify(path, iso, digest)
     return { path, name, digest, from: path }
   }

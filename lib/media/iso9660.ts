@@ -5,6 +5,7 @@ import { mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { BuildError, explain } from '../cli/errors.ts'
 import { $ } from '../cli/run.ts'
+import { checkIsNoPipe } from '../cli/small-file.ts'
 
 /** Where a volume descriptor says what it is: sector 16, after its type. */
 const SIGNATURE = { text: 'CD001', offset: 16 * 2048 + 1 }
@@ -12,6 +13,7 @@ const SIGNATURE = { text: 'CD001', offset: 16 * 2048 + 1 }
 /** @throws {BuildError} when the file can't be read or is no ISO image */
 export async function checkIso(path: string): Promise<void> {
   const bytes = Buffer.alloc(SIGNATURE.text.length)
+  await checkIsNoPipe(path)
   try {
     const file = await open(path)
     try {

@@ -5,7 +5,8 @@
  */
 import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { BuildError, explain } from '../cli/errors.ts'
+import { BuildError } from '../cli/errors.ts'
+import { readSmallInput } from '../cli/small-file.ts'
 import { fetchFile, type FetchOptions } from './fetch.ts'
 import { withLock } from '../host/lock.ts'
 import { checkKeys, type Trust } from './signature.ts'
@@ -33,9 +34,7 @@ export async function findKeys(
 ): Promise<Trust> {
   const pins = source.fingerprints
   if (given !== undefined) {
-    const bytes = await readFile(given).catch((error: unknown) => {
-      throw explain(`read key "${given}"`, error)
-    })
+    const bytes = await readSmallInput(given, `key "${given}"`)
     return { pins, keys: new Map([[given, bytes]]) }
   }
   const installed = await readFile(source.file).catch(() => undefined)

@@ -6,8 +6,8 @@
  * Source: RFC 5849, 3.1 and 3.4.4; the API's documentation, "API authentication".
  */
 import { randomUUID } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
-import { explain, UsageError } from '../cli/errors.ts'
+import { UsageError } from '../cli/errors.ts'
+import { readSmallInput } from '../cli/small-file.ts'
 
 export type MaasKey = { consumer: string; token: string; secret: string }
 
@@ -41,10 +41,8 @@ export function parseKeyFile(text: string): string {
  */
 export async function readKey(file: string | undefined, env = process.env): Promise<MaasKey> {
   if (file !== undefined) {
-    const text = await readFile(file, 'utf8').catch((error: unknown) => {
-      throw explain(`read the MAAS API key in "${file}"`, error)
-    })
-    return parseKey(text, `"${file}"`)
+    const text = await readSmallInput(file, `the MAAS API key in "${file}"`)
+    return parseKey(String(text), `"${file}"`)
   }
   const key = env['MAAS_API_KEY']
   if (key) return parseKey(key, '$MAAS_API_KEY')

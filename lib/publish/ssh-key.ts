@@ -5,7 +5,8 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type sshpk from 'sshpk'
-import { BuildError, explain } from '../cli/errors.ts'
+import { BuildError } from '../cli/errors.ts'
+import { readSmallFile } from '../cli/small-file.ts'
 import { homeDirectory } from '../host/home.ts'
 import { agentKeys, agentSign } from './ssh-agent.ts'
 import { sshFormats } from './ssh-formats.ts'
@@ -79,9 +80,7 @@ export async function findSigningKey(
   const home = homeDirectory(env)
   if (FINGERPRINT.test(identity)) return byFingerprint(identity, home, env)
   const path = identity.replace(/^~(?=\/)/, home)
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
-    throw explain(`read key "${path}"`, error)
-  })
+  const text = String(await readSmallFile(path, `key "${path}"`))
   if (/PRIVATE KEY/.test(text)) return byPrivateKey(path, text, env)
   const key = publicKey(text)
   if (!key) {

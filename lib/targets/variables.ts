@@ -2,11 +2,11 @@
  * Variables of a target: what an operator decides once for all images of a fleet, each with a default, as
  * Packer's are. `--var NAME=VALUE` sets one, `--var-file FILE` many; the last word counts.
  */
-import { readFile } from 'node:fs/promises'
 import { parse } from 'yaml'
 import { isNestedTooDeep } from '../cli/nesting.ts'
-import { explain, UsageError } from '../cli/errors.ts'
+import { BuildError, Interrupted, UsageError } from '../cli/errors.ts'
 import type { OptionTable } from '../cli/options.ts'
+import { readSmallInput } from '../cli/small-file.ts'
 
 export type Variable = {
   default: string
@@ -74,11 +74,12 @@ function unknownVariable(target: string, table: VariableTable, name: string): Us
 
 /** Lists are written as YAML writes them, or as one text with commas. */
 async function readVariables(path: string): Promise<Assignment[]> {
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
-    throw new UsageError(`Cannot read --var-file "${path}"`, {
-      cause: explain(`read ${path}`, error),
-    })
-  })
+  const text = String(
+    await readSmallInput(path, `--var-file "${path}"`).catch((error: unknown) => {
+      if (!(error instanceof BuildError) || error instanceof Interrupted) throw error
+      throw new UsageError(error.message, { hint: error.hint, cause: error })
+    }),
+  )
   if (isNestedTooDeep(text)) {
     throw new UsageError(`Cannot read --var-file "${path}": it is nested too deep`)
   }

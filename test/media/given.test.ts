@@ -1,10 +1,12 @@
 /** Media of the operator's own, as files; addresses are fetched in media.live.ts. */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { checkGiven, findGiven } from '../../lib/media/given.ts'
+import { checkIso } from '../../lib/media/iso9660.ts'
 import { refusal } from '../refusal.ts'
 import { inTemporaryDir } from '../temporary.ts'
 
@@ -61,6 +63,17 @@ given('refuses what is no digest, a list without the file, a file that is not th
     assert.match(await of('abc'), /^Cannot read --checksum "abc": it is no SHA-256/)
     assert.match(await of(list), /^Cannot find "my\.iso" in checksum list/)
     assert.match(await of(hash('sha256', 'x'), join(dir, 'none.iso')), /no such file/)
+  }),
+)
+given('does not wait for somebody who writes to a pipe', () =>
+  inTemporaryDir(async (dir) => {
+    const pipe = join(dir, 'pipe')
+    execFileSync('mkfifo', [pipe])
+    await writeFile(join(dir, 'my.iso'), 'content')
+    const of = (iso: string, checksum?: string) => refusal(findGiven({ iso, checksum }, dir))
+    assert.is(await of(pipe), `Cannot read "${pipe}": it is a pipe`)
+    assert.match(await of(join(dir, 'my.iso'), pipe), /: nothing comes out of this pipe$/)
+    assert.is(await refusal(checkIso(pipe)), `Cannot read "${pipe}": it is a pipe`)
   }),
 )
 given('wants a digest for an address', () => {

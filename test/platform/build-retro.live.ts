@@ -292,10 +292,17 @@ retro('says how to get a platform that is not there', async () => {
   assert.match(stderr, /mkdir -p data && curl -fo data\/platform-20150101T000000Z\.tgz https:/)
 })
 retro('refuses what it cannot read, before any work', async () => {
+  execFileSync('mkfifo', [join(dir, 'pipe')])
   for (const [words, says] of [
     [['2013'], /Cannot read stamp "2013"/],
     [[OLD, '--size', '100M'], /Size 100M is too small: a platform needs 256M at least/],
     [[OLD, '--network', 'none.conf'], /Cannot read --network "none\.conf"/],
+    // A pipe that nobody writes to would be waited for, and no signal would end that.
+    [[OLD, '--network', 'pipe'], /Cannot use "pipe": it is no file/],
+    [[OLD, '--ca-bundle', 'pipe'], /Cannot use "pipe": it is no file/],
+    [[OLD, '--custom', 'pipe'], /Cannot use "pipe": it is no file/],
+    [[OLD, '--boot-disk', 'pipe'], /Cannot use "pipe": it is no file/],
+    [[OLD, '--boot-disk', 'none.gz'], /Cannot read --boot-disk "none\.gz"/],
     [[OLD, '--checksum', 'abc'], /--checksum needs --platform/],
   ] as const) {
     const { status, stderr } = await run('build-retro', [...words], { cwd: dir })

@@ -86,7 +86,7 @@ for (const [argv, expected] of [
   [['--var', 'interface=a|b'], /as interface/],
   [['--var', 'run_commands=a\nb'], /as run_commands: it has to be one line/],
   [['--var', 'compression=xz'], /as compression/],
-  [['--var-file', '/no/such'], /^Cannot read --var-file "\/no\/such"$/],
+  [['--var-file', '/no/such'], /^Cannot read --var-file "\/no\/such": no such file/],
 ] as [string[], RegExp][]) {
   variables(`${argv.join(' ').replace('\n', '\\n')}: ${expected.source}`, async () => {
     if (expected.source === '^accepted$') await resolve(argv)
