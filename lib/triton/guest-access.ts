@@ -64,13 +64,12 @@ export async function untilSettled(
 }
 
 /**
- * The log-in prompt of a host, as the console may show it: kernel and services write lines of their own to it, also
- * in the middle of the prompt, which getty writes in parts. The first group is the prompt of another host.
+ * The log-in prompt of a host, as the console may show it: with lines of others in it. The first group is the prompt
+ * of another host.
  */
 export function loginPrompt(hostname: string): RegExp {
-  // "[   12.345678] kernel: …", "[  OK  ] Started …", and what systemd indents as far.
-  const lines = String.raw`(?:(?:\[| {9}).*\n)*`
-  const prompt = [...`${hostname} login:`].map((char) => char.replace(/\W/, '\\$&')).join(lines)
+  const chars = [...`${hostname} login:`].map((char) => char.replace(/\W/, '\\$&'))
+  const prompt = chars.join(`(?:${OTHERS})*`)
   return new RegExp(String.raw`^(?:${prompt}|(\S+ login:))`, 'm')
 }
 
@@ -85,9 +84,18 @@ export async function loginRefused(login: Login): Promise<Verdict> {
   return { ok, evidence }
 }
 
-/** The line of a text that names the image and its version. */
-const namingLine = (text: string, { name, version }: NamedImage) =>
-  text.split('\n').find((line) => line.includes(name) && line.includes(version))
+/**
+ * A line that kernel or services write to the console, also in the middle of what a log-in writes in parts:
+ * "[   12.345678] kernel: …", "[  OK  ] Started …", and what systemd indents as far.
+ */
+const OTHERS = String.raw`(?:\[| {9}).*\n`
+
+/** The line of a text that names the image and its version; one that looks like others' counts too, if it is there. */
+function namingLine(text: string, { name, version }: NamedImage): string | undefined {
+  const find = (lines: string) =>
+    lines.split('\n').find((line) => line.includes(name) && line.includes(version))
+  return find(text) ?? find(text.replaceAll(new RegExp(OTHERS, 'g'), ''))
+}
 
 /** Whether a text that was shown names the image. */
 export function bannerVerdict(shown: string, image: NamedImage): Verdict {

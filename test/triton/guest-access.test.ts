@@ -117,6 +117,14 @@ shown('wants name and version in one line', () => {
   assert.ok(bannerVerdict('\nDebian\n  Image debian-12 20261121\n', image).ok)
   assert.not(bannerVerdict('debian-12\n20261121\n', image).ok)
 })
+shown('reads on behind a line that a service writes into it', () => {
+  const line = "[  270.033533] cloud-init[502]: Cloud-init v. 22.4.2 running 'modules:config'\n"
+  assert.ok(bannerVerdict(`\nDebian\n  Image deb${line}ian-12 20261121\n`, image).ok)
+  assert.ok(
+    bannerVerdict(`${' '.repeat(12)}debian-12 20261121\n`, image).ok,
+    'a banner in the middle',
+  )
+})
 shown.run()
 
 const prompt = suite('loginPrompt()')
