@@ -52,7 +52,7 @@ while [ "$count" -gt 0 ]; do
   shift
   count=$((count - 1))
   case $before,$word in
-  -append,*) ;;
+  -append,* | -cpu,*) ;; # may have a comma and a minus of their own
   *,-*)
     case $known in *" $word "*) ;; *) refuse "$word: invalid option" ;; esac
     case $word in
