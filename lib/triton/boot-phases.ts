@@ -62,7 +62,7 @@ export const PASSWORD: Phase = {
 export type PhaseLimits = { menu: Limits; other: Limits }
 
 /**
- * Emulation is some ten times slower, and machines share the cores: a good image's log-in prompt has taken over seven
+ * Emulation is some ten times slower, and machines share the cores: a good image's log-in prompt has taken over nine
  * minutes. One that hangs is silent long before that.
  */
 const LIMITS: Record<Accelerator['name'], PhaseLimits> = {
