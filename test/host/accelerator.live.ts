@@ -55,16 +55,11 @@ function emulated(cpu: string, properties: string[]) {
     arguments: { path: '/machine/unattached/device[0]', property },
   })
   const asks = [{ execute: 'qmp_capabilities' }, ...['vendor', ...properties].map(of)]
-  const { stdout, stderr } = spawnSync(
-    'qemu-system-x86_64',
-    [...['-accel', 'tcg', '-cpu', cpu, '-m', '64', '-nodefaults'], '-display', 'none', '-S'].concat(
-      ['-qmp', 'stdio'],
-    ),
-    {
-      encoding: 'utf8',
-      input: [...asks, { execute: 'quit' }].map((ask) => JSON.stringify(ask)).join('\n'),
-    },
-  )
+  const machine = ['-accel', 'tcg', '-cpu', cpu, '-m', '64', '-nodefaults', '-display', 'none']
+  const { stdout, stderr } = spawnSync('qemu-system-x86_64', [...machine, '-S', '-qmp', 'stdio'], {
+    encoding: 'utf8',
+    input: [...asks, { execute: 'quit' }].map((ask) => JSON.stringify(ask)).join('\n'),
+  })
   const [, vendor, ...values] = [...stdout.matchAll(/"return": ("?\w+"?|\{\})/g)].map(([, v]) => v)
   return { vendor, missing: properties.filter((_, i) => values[i] !== 'true'), stderr }
 }
